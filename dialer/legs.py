@@ -59,7 +59,9 @@ def read_leg(leg: LegId) -> CustomerLegName | RmLegName | None:
     match leg.id.split("-"):
         case ["c", node, call_id, attempt] if node == leg.node and attempt.isdigit():
             return CustomerLegName(call_id=CallId(call_id), attempt=int(attempt))
-        case ["rm", node, rm, shift_id, number] if node == leg.node and shift_id.isdigit() and number.isdigit():
+        case ["rm", node, rm, shift_id, number] if (
+            node == leg.node and shift_id.isdigit() and number.isdigit()
+        ):
             return RmLegName(rm=rm, shift_id=int(shift_id), number=int(number))
         case _:
             return None

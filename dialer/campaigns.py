@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Campaigns: what is asked of a campaign (its policy), its record, and whether it dials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Row, insert, select, update
+
+from dialer.errors import BadCampaign, NoSuchCampaign, NotBuiltYet
+from dialer.tables import campaign
+from vocabulary.dispositions import Disposition
+from vocabulary.outcomes import BreakReason, Outcome
+from vocabulary.states import CAMPAIGN_MOVES, CampaignState, PacingMode, check_move
+
+log = structlog.get_logger()
+
+BUILT_MODES = frozenset({PacingMode.MANUAL, PacingMode.PREVIEW, PacingMode.PROGRESSIVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignPolicy:
+    """Everything a campaign may decide for itself; what is None is left to the settings."""
+
+    language: str | None = None  #: RMs must speak the customer's language; None: any
+    skills: tuple[str, ...] = ()
+    licences: tuple[str, ...] = ()
+    max_customers_per_rm: int | None = None
+    script: str | None = None
+    guidelines: tuple[str, ...] = ()
+    trunks: tuple[str, ...] = ()  #: by priority; empty: all trunks
+    ring_s: float | None = None
+    wrap_up_s: float | None = None
+    start_at: datetime | None = None
+    stop_at: datetime | None = None
+    #: Hours at the customer's place, ISO weekday ("1" is Monday) to windows ``["09:00", "18:00"]``.
+    hours: dict[str, tuple[tuple[str, str], ...]] | None = None
+    holidays: bool = True  #: keep the public holidays of the customer's country
+    max_attempts: int = 6
+    attempts_per_day: int | None = None
+    retry_s: dict[Disposition, int] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = tuple(item for item in Outcome if item is not Outcome.NO_OUTCOME)
+    break_reasons: tuple[BreakReason, ...] = tuple(BreakReason)
+    consent_required: bool = False
+    purpose: str = "marketing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A campaign as it stands in the database."""
+
+    id: int
+    name: str
+    title: str
+    mode: PacingMode
+    state: CampaignState
+    caller_id: str
+    policy: CampaignPolicy
+
+
+def require_built(mode: PacingMode) -> None:
+    """Raises ``NotBuiltYet`` for the modes whose issue is not done."""
+    if mode not in BUILT_MODES:
+        raise NotBuiltYet(
+            f"Pacing mode {mode} is not built yet; a campaign can be {', '.join(sorted(BUILT_MODES))}."
+        )
+
+
+def create_campaign(
+    conn: Connection,
+    *,
+    name: str,
+    title: str,
+    mode: PacingMode,
+    caller_id: str,
+    policy: CampaignPolicy,
+    now: datetime,
+) -> Campaign:
+    """A new campaign in draft.
+
+    Raises:
+        NotBuiltYet: the mode's issue is not done.
+        BadCampaign: the name is taken.
+    """
+    require_built(mode)
+    if conn.execute(select(campaign.c.id).where(campaign.c.name == name)).first() is not None:
+        raise BadCampaign(
+            f"There is a campaign named {name!r} already; nothing was changed. Choose another name."
+        )
+    result = conn.execute(
+        insert(campaign).values(
+            name=name,
+            title=title,
+            mode=mode,
+            state=CampaignState.DRAFT,
+            caller_id=caller_id,
+            policy=msgspec.to_builtins(policy),
+            created_at=now,
+            changed_at=now,
+        )
+    )
+    assert result.inserted_primary_key is not None
+    return find_campaign(conn, int(result.inserted_primary_key[0]))
+
+
+def _read(row: Row[Any]) -> Campaign:
+    return Campaign(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        mode=PacingMode(row.mode),
+        state=CampaignState(row.state),
+        caller_id=row.caller_id,
+        policy=msgspec.convert(row.policy, CampaignPolicy),
+    )
+
+
+def find_campaign(conn: Connection, which: int | str) -> Campaign:
+    """A campaign by number or name. Raises ``NoSuchCampaign``."""
+    column = campaign.c.id if isinstance(which, int) else campaign.c.name
+    row = conn.execute(select(campaign).where(column == which)).first()
+    if row is None:
+        raise NoSuchCampaign(f"There is no campaign {which!r}.")
+    return _read(row)
+
+
+def list_campaigns(conn: Connection) -> list[Campaign]:
+    """All campaigns, oldest first."""
+    return [_read(row) for row in conn.execute(select(campaign).order_by(campaign.c.id))]
+
+
+def move_campaign(conn: Connection, campaign_id: int, new: CampaignState, now: datetime) -> Campaign:
+    """The one place where a campaign changes its state. The same state again is no move.
+
+    Raises:
+        NoSuchCampaign, IllegalMove.
+    """
+    found = find_campaign(conn, campaign_id)
+    if found.state is new:
+        return found
+    check_move(CAMPAIGN_MOVES, found.state, new, f"Campaign {found.name}")
+    conn.execute(update(campaign).where(campaign.c.id == campaign_id).values(state=new, changed_at=now))
+    log.info("campaign_moved", campaign=found.name, old=found.state, new=new)
+    return find_campaign(conn, campaign_id)
