@@ -67,6 +67,7 @@ class Desk:
         self.since = monotonic()
         self.reason = ""
         self.why_not = ""
+        self.last_result = ""
         self.phone = PhoneState.DOWN
         self.leg: LegId | None = None
         self.bridge: BridgeId | None = None
