@@ -31,13 +31,30 @@ class Priority(Enum):
     BULK = 1  #: imports and jobs, in units of at most 20 ms each
 
 
+class Health(Enum):
+    """Whether writes can be trusted to succeed. While unwell nobody new is dialed."""
+
+    WELL = "well"  #: the last unit of work that reached the disk was written
+    UNWELL = "unwell"  #: full disk, input/output error or a lock held too long; probed until it is well
+
+
 class Database(Protocol):
     """The seam: SqliteWriter and Inline today, Postgres later."""
+
+    @property
+    def health(self) -> Health: ...
+
+    def on_health(self, callback: Callable[[Health], None]) -> None:
+        """Call back on this event loop at each edge between well and unwell."""
 
     async def write(
         self, fn: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run ``fn`` as one unit of work at call priority."""
+        """Run ``fn`` as one unit of work at call priority.
+
+        Raises:
+            DatabaseError: the unit could not be written; nothing of it remains.
+        """
 
     async def write_bulk(
         self, fn: Callable[Concatenate[Connection, P], R], /, *args: P.args, **kwargs: P.kwargs
