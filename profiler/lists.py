@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select, update
 
+from foundation.db.dialect import claim_one
 from profiler.tables import ENTRY_HAS_CALLBACK, ENTRY_HAS_LEASE, ENTRY_IS_OPEN, target_entry
 from vocabulary.call_id import CallId
 from vocabulary.dispositions import Disposition
@@ -95,36 +96,24 @@ def take(
 
     With ``customer_id`` that customer is taken, due or not: an RM's own choice (manual mode).
     """
-    mine = and_(
+    waiting = and_(
         target_entry.c.campaign_id == campaign_id,
         target_entry.c.rm_id == rm_id,
         target_entry.c.state == EntryState.PENDING,
     )
+    due = and_(waiting, target_entry.c.next_at <= now)
     if customer_id is not None:
-        chosen = select(target_entry.c.id).where(
-            ENTRY_IS_OPEN, target_entry.c.customer_id == customer_id, mine
-        )
-        row = _lease(conn, chosen.scalar_subquery(), call_id, now, lease_until)
+        chosen = and_(ENTRY_IS_OPEN, target_entry.c.customer_id == customer_id, waiting)
+        row = _lease(conn, chosen, [target_entry.c.id], call_id, now, lease_until)
     else:
-        callback_due = (
-            select(target_entry.c.id)
-            .where(mine, ENTRY_HAS_CALLBACK, target_entry.c.callback_at <= now, target_entry.c.next_at <= now)
-            .order_by(target_entry.c.callback_at, target_entry.c.id)
-            .limit(1)
-        )
-        best_due = (
-            select(target_entry.c.id)
-            .where(mine, target_entry.c.next_at <= now)
-            .order_by(target_entry.c.score.desc(), target_entry.c.id)
-            .limit(1)
-        )
         row = _lease(
             conn,
-            func.coalesce(callback_due.scalar_subquery(), best_due.scalar_subquery()),
+            and_(due, ENTRY_HAS_CALLBACK, target_entry.c.callback_at <= now),
+            [target_entry.c.callback_at, target_entry.c.id],
             call_id,
             now,
             lease_until,
-        )
+        ) or _lease(conn, due, [target_entry.c.score.desc(), target_entry.c.id], call_id, now, lease_until)
     if row is not None:
         return Taken(entry=_entry(row))
     return _nothing(conn, rm_id, campaign_id)
@@ -166,9 +155,11 @@ def settle(
         "attempts": target_entry.c.attempts + int(counted),
         "next_at": next_at or now,
         "wait_reason": None,
-        "callback_at": callback_at,
         "last_disposition": disposition,
     }
+    if counted or callback_at is not None or state is not EntryState.PENDING:
+        # Otherwise the customer was not reached at all, and what they were promised still stands.
+        values["callback_at"] = callback_at
     if outcome is not None:
         values["last_outcome"] = outcome
     entry = _release(conn, call_id, now, state, values)
@@ -292,20 +283,22 @@ def counts(conn: Connection, campaign_id: int) -> Mapping[int, Mapping[EntryStat
 
 
 def _lease(
-    conn: Connection, which: ColumnElement[Any], call_id: CallId, now: datetime, lease_until: datetime
+    conn: Connection,
+    where: ColumnElement[bool],
+    order_by: Sequence[ColumnElement[Any]],
+    call_id: CallId,
+    now: datetime,
+    lease_until: datetime,
 ) -> Row[Any] | None:
-    row = conn.execute(
-        update(target_entry)
-        .where(target_entry.c.id == which)
-        .values(
-            state=EntryState.LEASED,
-            lease_call_id=call_id,
-            lease_until=lease_until,
-            wait_reason=None,
-            changed_at=now,
-        )
-        .returning(*target_entry.c)
-    ).one_or_none()
+    """The one way into LEASED."""
+    leased = {
+        "state": EntryState.LEASED,
+        "lease_call_id": call_id,
+        "lease_until": lease_until,
+        "wait_reason": None,
+        "changed_at": now,
+    }
+    row = claim_one(conn, target_entry, where, order_by, leased)
     if row is not None:
         log.info("entry_moved", entry=row.id, to=row.state, call_id=call_id)
     return row
