@@ -136,7 +136,8 @@ Index(
     postgresql_where=SESSION_IS_OPEN,
 )
 
-#: What the events have told of one call so far; the profiles are sums over these rows.
+#: What the events have told of one call so far; the profiles are sums over these rows. Durations are whole
+#: milliseconds: sums of floats would depend on the order of the events.
 profiled_call = Table(
     "profiled_call",
     metadata,
@@ -145,18 +146,17 @@ profiled_call = Table(
     Column("campaign_id", Integer, nullable=False),
     Column("rm_id", Integer),
     Column("rm_stage", Integer, nullable=False),
-    Column("dialed_at", UtcDateTime),
     Column("ended_at", UtcDateTime),
     Column("dialed", Boolean, nullable=False),
     Column("disposition", String(30)),
     Column("local_hour", Integer),
     Column("weekday", Integer),
-    Column("talk_s", Float, nullable=False),
+    Column("talk_ms", Integer, nullable=False),
     Column("outcome", String(30)),
     Column("corrects", Boolean, nullable=False),
     Column("outcome_at", UtcDateTime),
     Column("outcome_event_id", String(26)),
-    Column("wrap_up_s", Float, nullable=False),
+    Column("wrap_up_ms", Integer, nullable=False),
 )
 Index("ix_profiled_call_customer", profiled_call.c.customer_id)
 
@@ -167,7 +167,7 @@ customer_profile = Table(
     Column("attempts", Integer, nullable=False),
     Column("answers", Integer, nullable=False),
     Column("short_calls", Integer, nullable=False),
-    Column("talk_s", Float, nullable=False),
+    Column("talk_ms", Integer, nullable=False),
     Column("numbers_condemned", Integer, nullable=False),
     Column("suppressed_at", UtcDateTime),
     Column("last_call_id", String(8)),
@@ -204,8 +204,8 @@ rm_profile = Table(
     Column("rm_id", Integer, primary_key=True, autoincrement=False),
     Column("calls", Integer, nullable=False),
     Column("answered", Integer, nullable=False),
-    Column("talk_s", Float, nullable=False),
-    Column("wrap_up_s", Float, nullable=False),
+    Column("talk_ms", Integer, nullable=False),
+    Column("wrap_up_ms", Integer, nullable=False),
     Column("lists_finished", Integer, nullable=False),
     Column("outcomes", JSON, nullable=False),
 )
