@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    ForeignKey,
     Index,
     Integer,
     String,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import TextClause
 
+from crm.tables import customer
 from foundation.db.metadata import UtcDateTime, metadata
 
 #: ``vocabulary.states.OPEN_ENTRY_STATES`` in SQL, spelled as literals: SQLite uses a partial index only
@@ -52,8 +54,9 @@ target_entry = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("campaign_id", Integer, nullable=False),
-    Column("rm_id", Integer, nullable=False),
-    Column("customer_id", Integer, nullable=False),
+    Column("rm_id", ForeignKey(rm.c.id), nullable=False),
+    # An import may be undone until one of its customers is called; their waiting entries go with them.
+    Column("customer_id", ForeignKey(customer.c.id, ondelete="CASCADE"), nullable=False),
     Column("state", String(10), nullable=False),
     Column("score", Float, nullable=False),
     Column("reasons", JSON, nullable=False),
