@@ -52,8 +52,8 @@ class Adopted:
 
     state: CallState
     leg: LegId
+    up: bool  #: the customer's leg is answered, and in the RM's bridge
     ringing_at: datetime | None
-    answered_at: datetime | None
     bridged_at: datetime | None
     decided_ago_s: float
 
@@ -124,10 +124,20 @@ class CallRunner:
             self._decided_at = clock.monotonic() - adopted.decided_ago_s
             if adopted.ringing_at is not None:
                 self._rang_at = clock.monotonic() - (clock.now() - adopted.ringing_at).total_seconds()
+            self._floor.listen(self.leg, self.give)
+            try:
+                await self._means.telephony.adopt(self.leg, customer=True, bridge=self._bridge)
+            except TelephonyError as error:
+                log.warning("adoption_failed", error=str(error))
+                await self._close(self._complete(LegEnd(ended_by=EndedBy.EVENTS_LOST)))
+                return
             if adopted.bridged_at is not None:
                 self._bridged, self._answered_at = True, clock.monotonic()
-                self._facts["bridged_at"] = adopted.bridged_at
-            self._floor.listen(self.leg, self.give)
+            elif adopted.up:
+                # Answered while nobody was looking: the early bridge had joined them without us.
+                self._answered_at = clock.monotonic()
+                self._facts["answered_at"] = clock.now()
+                self._talk(clock.now())
             await self._close(await self._follow())
 
     async def wrap_up_only(self) -> None:
@@ -235,7 +245,9 @@ class CallRunner:
             )
         except NotDone as refused:
             self._floor.forget(self.leg)
-            self._reason = f"The PBX did not place the call ({refused.refusal}); the customer's phone did not ring."
+            self._reason = (
+                f"The PBX did not place the call ({refused.refusal}); the customer's phone did not ring."
+            )
             log.warning("dial_refused", refusal=refused.refusal, detail=refused.detail, trunk=self._trunk)
             return LegEnd(ended_by=EndedBy.REFUSED)
         except Unknown:
@@ -268,7 +280,9 @@ class CallRunner:
                         self._step(CallState.RINGING, at=at)
                         self._facts["ringing_at"] = at
                         if self._ended_by is None:
-                            deadline = timing.ring_deadline(decided_at=self._decided_at, rang_at=self._rang_at)
+                            deadline = timing.ring_deadline(
+                                decided_at=self._decided_at, rang_at=self._rang_at
+                            )
                 case LegAnswered(at=at, joined=joined):
                     deadline = await self._answered(at, joined=joined)
                 case LegJoined(at=at):
@@ -281,7 +295,9 @@ class CallRunner:
                     deadline = await self._end_leg(EndedBy.RM, reason)
                     _answer(reply, Reply(done=True, call_id=self.call_id))
                 case Cancel(reply=reply):
-                    _answer(reply, Reply(done=False, reason="connected", sentence="The customer has answered."))
+                    _answer(
+                        reply, Reply(done=False, reason="connected", sentence="The customer has answered.")
+                    )
                 case HangUpOrder(reply=reply):
                     deadline = await self._end_leg(EndedBy.RM, "The RM hung up.")
                     _answer(reply, Reply(done=True, call_id=self.call_id))
@@ -439,7 +455,11 @@ class CallRunner:
             self._leave_desk(RULES[self.disposition].sentence if self._dialed else self._reason)
 
     def _who_ended(self, end: LegEnd) -> str:
-        return "The customer hung up." if end.ended_by is EndedBy.NETWORK else (self._reason or "The call ended.")
+        return (
+            "The customer hung up."
+            if end.ended_by is EndedBy.NETWORK
+            else (self._reason or "The call ended.")
+        )
 
     async def _wrap_up(self) -> None:
         """Until the RM gives an outcome; without a sign of life the RM is away, never ready."""
@@ -455,7 +475,12 @@ class CallRunner:
                     deadline = clock.monotonic() + timing.are_you_there_s
                 case None:
                     await self._means.journal.write(
-                        record_outcome, self.call_id, Outcome.NO_OUTCOME, clock.now(), self._means.ids, self._means.rules
+                        record_outcome,
+                        self.call_id,
+                        Outcome.NO_OUTCOME,
+                        clock.now(),
+                        self._means.ids,
+                        self._means.rules,
                     )
                     self.desk.call = None
                     self.desk.move(RmState.AWAY, "gave no sign of life in wrap-up")
@@ -473,6 +498,15 @@ class CallRunner:
                     _answer(reply, Reply(done=True, call_id=self.call_id))
                 case _:
                     pass
+
+    async def _nobody_there(self) -> None:
+        """Wrap-up ran out without a sign of life: the call is closed without an outcome, the RM is away."""
+        means = self._means
+        await means.journal.write(
+            record_outcome, self.call_id, Outcome.NO_OUTCOME, means.clock.now(), means.ids, means.rules
+        )
+        self.desk.call = None
+        self.desk.move(RmState.AWAY, "gave no sign of life in wrap-up")
 
     async def _take_outcome(self, given: GiveOutcome) -> bool:
         try:

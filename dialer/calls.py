@@ -42,7 +42,7 @@ def find_call(conn: Connection, call_id: CallId) -> Row[Any]:
     return row
 
 
-def move_call(conn: Connection, call_id: CallId, moves: Sequence[Move], **values: Any) -> Row[Any]:
+def move_call(conn: Connection, /, call_id: CallId, moves: Sequence[Move], **values: Any) -> Row[Any]:
     """The one place where a call changes its state: through every move in turn, with what became known.
 
     Returns the row as it was before. Raises ``NoSuchCall``, ``IllegalMove``.

@@ -37,12 +37,12 @@ class CampaignPolicy:
     wrap_up_s: float | None = None
     start_at: datetime | None = None
     stop_at: datetime | None = None
-    #: Hours at the customer's place, ISO weekday ("1" is Monday) to windows ``["09:00", "18:00"]``.
-    hours: dict[str, tuple[tuple[str, str], ...]] | None = None
+    #: Hours at the customer's place: ``mon`` to ``sun`` to windows like ``09:00-18:00``; None: the law's.
+    hours: dict[str, tuple[str, ...]] | None = None
     holidays: bool = True  #: keep the public holidays of the customer's country
     max_attempts: int = 6
     attempts_per_day: int | None = None
-    retry_s: dict[Disposition, int] = field(default_factory=dict)
+    retry_s: dict[Disposition, int | None] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = tuple(item for item in Outcome if item is not Outcome.NO_OUTCOME)
     break_reasons: tuple[BreakReason, ...] = tuple(BreakReason)
     consent_required: bool = False

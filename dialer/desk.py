@@ -58,12 +58,14 @@ class Desk:
         *,
         on_move: Callable[[Desk, RmState, str], None],
         monotonic: Callable[[], float],
+        state: RmState = RmState.OFFLINE,
     ) -> None:
-        """``on_move(desk, new_state, reason)`` is told of every move, after it."""
+        """``on_move(desk, new_state, reason)`` is told of every move, after it; ``state``: as found at the start."""
         self.rm = rm
         self.shift_id = shift_id
         self.campaign_id = campaign_id
-        self.state = RmState.OFFLINE
+        self.state = state
+        self.noted = RmState.OFFLINE  #: the state last written to the shift's record
         self.since = monotonic()
         self.reason = ""
         self.why_not = ""
@@ -127,15 +129,36 @@ class Desk:
         else:
             self._on_move(self, self.state, self.reason)
 
+    @property
+    def busy(self) -> bool:
+        """A customer is in hand or being claimed: wishes wait."""
+        return self.call is not None or self.claiming
+
     def between_calls(self) -> None:
-        """After a call is wrapped up or not connected: the wish, else ready, else the phone first."""
+        """After a call is wrapped up or not connected: the wish first, then ready, or the phone before it."""
         self.call = None
-        if self.wish is Wish.LEAVE:
-            self.move(RmState.OFFLINE, "end of shift")
-        elif self.wish is Wish.BREAK:
-            self.wish = None
-            self.move(RmState.BREAK, self.wish_reason or "")
-        elif self.phone is PhoneState.UP:
+        if self.state is RmState.OFFLINE:
+            return
+        if self.wish is not None:
+            self.grant_wish()
+        elif self.state in (RmState.REVIEWING, RmState.DIALING, RmState.WRAP_UP):
+            if self.phone is PhoneState.UP:
+                self.move(RmState.READY)
+            else:
+                self.move(RmState.PHONE_CONNECTING, "phone not connected")
+
+    def come_back(self) -> None:
+        """From a break or from away: ready, or the phone first."""
+        if self.phone is PhoneState.UP:
             self.move(RmState.READY)
         else:
-            self.move(RmState.PHONE_CONNECTING, "phone not connected")
+            self.move(RmState.PHONE_CONNECTING)
+
+    def grant_wish(self) -> None:
+        """What the RM asked for while busy."""
+        wish, reason = self.wish, self.wish_reason
+        self.wish = self.wish_reason = None
+        if wish is Wish.LEAVE:
+            self.move(RmState.OFFLINE, "end of shift")
+        elif wish is Wish.BREAK:
+            self.move(RmState.BREAK, reason or "")

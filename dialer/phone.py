@@ -68,7 +68,9 @@ class RmPhone:
             failures = 0 if was_up else failures + 1
             if failures and not self._leaving:
                 timing = self._means.timing
-                await self._wait_poke(min(timing.phone_retry_s * 2 ** (failures - 1), timing.phone_retry_max_s))
+                await self._wait_poke(
+                    min(timing.phone_retry_s * 2 ** (failures - 1), timing.phone_retry_max_s)
+                )
 
     async def _wait_poke(self, timeout_s: float | None) -> None:
         self._poke.clear()
@@ -168,7 +170,9 @@ class RmPhone:
                     desk.phone_changed(PhoneState.UP)
                     self._floor.desk_free_again(desk)
                 case LegEnded(end=end):
-                    log.info("rm_leg_ended", rm=desk.rm.name, leg=leg.id, cause=end.cause, tech=end.tech_cause)
+                    log.info(
+                        "rm_leg_ended", rm=desk.rm.name, leg=leg.id, cause=end.cause, tech=end.tech_cause
+                    )
                     return up, why or ("Your phone hung up." if up else "Your phone did not take the call.")
                 case _:
                     pass

@@ -62,7 +62,6 @@ call = Table(
     Column("cause", Integer),
     Column("counted", Boolean, nullable=False, default=False),
     Column("outcome", String(24)),
-    Column("note_sealed", Text),
     Column("answers", JSON),
     Column("script", String(80)),
     Column("reason", Text),

@@ -134,7 +134,7 @@ class PlaceCall(RmCommand):
 
     kind: ClassVar[str] = "rm.place_call"
     pii_number: str
-    caller_id: str | None = None
+    zone: str | None = None  #: the called person's time zone, where the number is not known yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

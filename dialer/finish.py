@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a call as one unit of work: its one disposition, and everything that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from foundation.outbox import publish
+from sqlalchemy import Connection, Row
+
+from crm.interactions import NewInteraction, append
+from crm.locks import unlock_number
+from crm.numbers import note_invalid, note_reached
+from dialer.alarms import raise_alarm
+from dialer.calls import Move, find_call, move_call
+from dialer.campaigns import find_campaign
+from dialer.rules import DialingRules
+from foundation.ids import IdSource
+from lawful.zones import known_zone
+from profiler.lists import give_back, of_call, settle
+from profiler.profiles import of_customer, prior
+from profiler.retry import decide as decide_next_try
+from profiler.sessions import CloseReason, close_session
+from vocabulary.call_id import CallId
+from vocabulary.dispositions import RULES, Disposition, LegEnd
+from vocabulary.events import CallAnswered, CallEnded, ListFinished, NumberCondemned
+from vocabulary.states import CallState, NumberState
+
+log = structlog.get_logger()
+
+_SKIPPED_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a call ended, as its runner saw it. ``facts`` are columns of the call row that became known."""
+
+    call_id: CallId
+    end: LegEnd
+    disposition: Disposition
+    dialed: bool
+    reason: str = ""
+    skipped: bool = False
+    recovered: bool = False
+    moves: Sequence[Move] = ()
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is an attempt: by the disposition's rule; what was cancelled counts once it rang."""
+        if self.disposition is Disposition.CANCELLED:
+            return self.dialed and self.end.rang
+        return RULES[self.disposition].counts_as_attempt
+
+
+def finish_call(conn: Connection, ending: Ending, now: datetime, ids: IdSource, rules: DialingRules) -> None:
+    """Write the end down, free the number, settle the list entry, tell the outbox."""
+    row = move_call(
+        conn,
+        ending.call_id,
+        ending.moves,
+        **ending.facts,
+        disposition=ending.disposition,
+        network_disposition=ending.disposition,
+        ended_by=ending.end.ended_by,
+        sip_code=ending.end.tech_cause,
+        cause=ending.end.cause,
+        counted=ending.counted,
+        reason=ending.reason or None,
+    )
+    unlock_number(conn, ending.call_id)
+    close_session(conn, ending.call_id, now, _close_reason(ending))
+    if ending.dialed:
+        _note_number(conn, row, ending, now, ids)
+        _note_interaction(conn, row, ending, rules)
+        _publish(conn, find_call(conn, ending.call_id), ending, now, ids)
+        _raise_alarm(conn, row, ending, now, ids)
+    if not ending.end.bridged:
+        _settle_entry(conn, row, ending, now, ids, rules)
+
+
+def _close_reason(ending: Ending) -> CloseReason:
+    if ending.recovered:
+        return CloseReason.RECOVERED
+    if not ending.dialed:
+        return CloseReason.GIVEN_BACK
+    return CloseReason.HUNG_UP if ending.end.bridged else CloseReason.NOT_CONNECTED
+
+
+def _note_number(conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids: IdSource) -> None:
+    if ending.disposition is Disposition.INVALID_NUMBER:
+        state = note_invalid(conn, row.number_id, row.trunk, _local(row.zone, now).date())
+        if state is NumberState.INVALID:
+            publish(conn, ids, NumberCondemned(at=now, customer_id=row.customer_id, number_id=row.number_id))
+    elif ending.disposition in (Disposition.ANSWERED, Disposition.MACHINE):
+        note_reached(conn, row.number_id)
+
+
+def _note_interaction(conn: Connection, row: Row[Any], ending: Ending, rules: DialingRules) -> None:
+    append(
+        conn,
+        rules.cipher,
+        NewInteraction(
+            customer_id=row.customer_id,
+            at=row.dialed_at,
+            channel="phone",
+            direction="out",
+            kind="call",
+            actor=f"rm:{row.rm_id}",
+            summary=f"Call {ending.disposition}",
+            ref_type="call",
+            ref_id=ending.call_id,
+            data={"disposition": str(ending.disposition), "campaign_id": row.campaign_id},
+            source="dialer",
+            source_event_id=f"{ending.call_id}:ended",
+        ),
+    )
+
+
+def _publish(conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids: IdSource) -> None:
+    common = {
+        "at": now,
+        "call_id": ending.call_id,
+        "campaign_id": row.campaign_id,
+        "customer_id": row.customer_id,
+        "rm_id": row.rm_id,
+    }
+    if row.answered_at is not None:
+        publish(conn, ids, CallAnswered(**common, rang_s=_between(row.ringing_at, row.answered_at)))
+    local = _local(row.zone, row.dialed_at)
+    publish(
+        conn,
+        ids,
+        CallEnded(
+            **common,
+            disposition=ending.disposition,
+            number_id=row.number_id,
+            trunk=row.trunk,
+            dialed=ending.dialed,
+            local_hour=local.hour,
+            weekday=local.weekday(),
+            rang_s=_between(row.ringing_at, row.answered_at or row.ended_at),
+            talk_s=_between(row.bridged_at, row.ended_at),
+        ),
+    )
+
+
+def _raise_alarm(conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids: IdSource) -> None:
+    rule = RULES[ending.disposition]
+    if rule.alarm:
+        raise_alarm(conn, str(ending.disposition), row.trunk or row.node or "", rule.sentence, now, ids)
+
+
+def _settle_entry(
+    conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids: IdSource, rules: DialingRules
+) -> None:
+    """What becomes of the list entry of a call that was not connected."""
+    if not ending.dialed:
+        next_at = now + _SKIPPED_FOR * rules.time_scale if ending.skipped else now
+        give_back(conn, ending.call_id, now, next_at, ending.reason or "given back")
+        return
+    entry = of_call(conn, ending.call_id)
+    if entry is None:
+        return
+    campaign = find_campaign(conn, int(row.campaign_id))
+    step = decide_next_try(
+        rules.retry(campaign),
+        ending.disposition,
+        None,
+        entry.attempts,
+        now,
+        row.zone or None,
+        of_customer(conn, row.customer_id).reach,
+        prior(conn),
+    )
+    settled = settle(
+        conn,
+        ending.call_id,
+        now,
+        step.state,
+        step.next_at,
+        ending.disposition,
+        None,
+        entry.callback_at if ending.disposition is Disposition.CANCELLED else None,
+        ending.counted,
+    )
+    if settled is not None and settled.list_finished:
+        publish(conn, ids, ListFinished(at=now, campaign_id=row.campaign_id, rm_id=settled.entry.rm_id))
+
+
+def _local(zone: str, at: datetime) -> datetime:
+    return at.astimezone(known_zone(zone) or ZoneInfo("UTC"))
+
+
+def _between(start: datetime | None, end: datetime | None) -> float:
+    if start is None or end is None:
+        return 0.0
+    return max(0.0, (end - start).total_seconds())
+
+
+def ending_after_restart(row: Row[Any], end: LegEnd, disposition: Disposition, now: datetime) -> Ending:
+    """The ending of a call that an earlier process left open; ``row`` is the call as that process left it."""
+    dialed = row.dialed_at is not None
+    state = CallState.ENDED if end.bridged else CallState.NOT_CONNECTED
+    return Ending(
+        call_id=CallId(row.call_id),
+        end=end,
+        disposition=disposition if dialed else Disposition.CANCELLED,
+        dialed=dialed,
+        reason="The dialer was restarted during this call.",
+        recovered=True,
+        moves=(Move(state=state, at=now, detail="after a restart"),),
+        facts={"ended_at": now},
+    )
