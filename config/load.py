@@ -89,7 +89,7 @@ def _problem(detail: ErrorDetails, path: Path | None, text: str, variables: Mapp
     where = detail["loc"]
     source = next((variables[where[:n]] for n in range(len(where), 0, -1) if where[:n] in variables), None)
     if source is None:
-        line = _line_of(text, where)
+        line = line_of(text, where)
         source = f"{path}, line {line}" if line else str(path or "settings")
     key = _shown(where)
     return f"{source}: {key}: {_sentence(detail)}" if key else f"{source}: {_sentence(detail)}"
@@ -123,7 +123,7 @@ def _siblings(where: _Where) -> list[str]:
     return list(fields)
 
 
-def _line_of(text: str, where: _Where) -> int | None:
+def line_of(text: str, where: _Where) -> int | None:
     """The line on which a key stands, else the line of its table; None when neither is in the file."""
     found: int | None = None
     table: _Where = ()
