@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A PBX and the simulated carrier side by side on free ports: for the sample floor, demos and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asterisk.carrier.mix import Mix
+from asterisk.carrier.spec import PHRASES, Account, CarrierSpec, render_carrier
+from asterisk.files import make_folder, write_files
+from asterisk.ports import Listener, Protocol, free_port, free_rtp_range
+from asterisk.process import AsteriskProcess
+from asterisk.program import Program
+from asterisk.render import render
+from asterisk.secrets_file import load_or_make
+from asterisk.sounds import make_sounds, prompts
+from asterisk.spec import Ari, Instance, PbxSpec, RmEndpoint, Sip, TrunkKind, TrunkSpec
+from vocabulary.call_id import Randomness
+
+TRUNK = "carrier"
+REGISTERED_TRUNK = "registered"
+"""The same carrier, by registration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lab:
+    """The two, and what they were made from."""
+
+    pbx_spec: PbxSpec
+    pbx: AsteriskProcess
+    carrier_spec: CarrierSpec
+    carrier: AsteriskProcess
+
+    async def stop(self) -> None:
+        """End both."""
+        await self.pbx.stop()
+        await self.carrier.stop()
+
+
+async def start_pbx(spec: PbxSpec, program: Program) -> AsteriskProcess:
+    """Write the configuration and start the PBX; one that runs already is told to take the changes over."""
+    for folder in spec.instance.every_folder():
+        make_folder(folder)
+    changed = write_files(spec.instance.conf, render(spec, program))
+    pbx = AsteriskProcess(
+        name=spec.node,
+        program=program,
+        instance=spec.instance,
+        listeners=(
+            Listener(protocol=Protocol.TCP, host=spec.ari.host, port=spec.ari.port, what="ARI"),
+            *_sip_listeners(spec.sip),
+        ),
+    )
+    if not await pbx.start() and changed:
+        await pbx.reload()
+    return pbx
+
+
+async def start_carrier(spec: CarrierSpec, program: Program) -> AsteriskProcess:
+    """Write the configuration and start the carrier afresh: nobody was called yet."""
+    for folder in spec.instance.every_folder():
+        make_folder(folder)
+    write_files(spec.instance.conf, render_carrier(spec, program))
+    carrier = AsteriskProcess(
+        name="carrier", program=program, instance=spec.instance, listeners=_sip_listeners(spec.sip)
+    )
+    await carrier.stop()
+    for kept in (spec.calls_file, spec.instance.lib / "astdb.sqlite3"):
+        kept.unlink(missing_ok=True)
+    await carrier.start()
+    return carrier
+
+
+def _sip_listeners(sip: Sip) -> tuple[Listener, ...]:
+    return tuple(
+        Listener(protocol=protocol, host=sip.host, port=sip.port, what="SIP") for protocol in Protocol
+    )
+
+
+def lab_specs(
+    *,
+    state: Path,
+    rms: Iterable[str],
+    mix: Mix,
+    randomness: Randomness,
+    caller_ids: tuple[str, ...] = (),
+    company: str = "Offhook Sample Bank",
+    node: str = "pbx1",
+    app: str = "offhook",
+) -> tuple[PbxSpec, CarrierSpec]:
+    """What ``start_lab`` starts, on ports that are free now; makes sounds and passwords below ``state``."""
+    names = tuple(rms)
+    passwords = load_or_make(
+        state / "pbx-secrets.json", ["ari", REGISTERED_TRUNK, *(f"rm-{name}" for name in names)], randomness
+    )
+    pbx_sounds, carrier_sounds = state / "sounds" / "pbx", state / "sounds" / "carrier"
+    make_sounds(pbx_sounds, prompts(company))
+    make_sounds(carrier_sounds, PHRASES)
+    pbx_port, carrier_port = free_port(), free_port()
+    carrier = CarrierSpec(
+        instance=Instance(folder=state / "carrier", rtp=free_rtp_range(), transmit_silence=True),
+        sounds=carrier_sounds,
+        sip_port=carrier_port,
+        pbx_sip_port=pbx_port,
+        mix=mix,
+        accounts=(Account(user="offhook", password=passwords[REGISTERED_TRUNK]),),
+    )
+    pbx = PbxSpec(
+        node=node,
+        app=app,
+        instance=Instance(folder=state / "pbx", rtp=free_rtp_range()),
+        sounds=pbx_sounds,
+        ari=Ari(port=free_port(), user="offhook", password=passwords["ari"]),
+        sip=Sip(host="127.0.0.1", port=pbx_port),
+        rms=tuple(RmEndpoint(name=name, password=passwords[f"rm-{name}"]) for name in names),
+        trunks=(
+            TrunkSpec(name=TRUNK, host="127.0.0.1", port=carrier_port),
+            TrunkSpec(
+                name=REGISTERED_TRUNK,
+                kind=TrunkKind.REGISTER,
+                host="127.0.0.1",
+                port=carrier_port,
+                user="offhook",
+                password=passwords[REGISTERED_TRUNK],
+            ),
+        ),
+        caller_ids=caller_ids,
+    )
+    return pbx, carrier
+
+
+async def start_lab(pbx_spec: PbxSpec, carrier_spec: CarrierSpec, program: Program) -> Lab:
+    """Start both; if the PBX does not start, the carrier is ended again."""
+    carrier = await start_carrier(carrier_spec, program)
+    try:
+        pbx = await start_pbx(pbx_spec, program)
+    except BaseException:
+        await carrier.stop()
+        raise
+    return Lab(pbx_spec=pbx_spec, pbx=pbx, carrier_spec=carrier_spec, carrier=carrier)
