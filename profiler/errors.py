@@ -7,6 +7,7 @@
     ├── BadRm          an RM's record would not make sense
     ├── RmExists       the name is taken
     ├── UnknownRm      there is no such RM
+    ├── NotPlaced      a customer cannot be put into a list
     ├── BadWeights     a campaign's score weights name no term or are out of range
     └── BadPolicy      a campaign's retry policy contradicts itself
 """
@@ -28,6 +29,10 @@ class RmExists(ProfilerError):
 
 class UnknownRm(ProfilerError):
     """There is no such RM; nothing was written."""
+
+
+class NotPlaced(ProfilerError):
+    """A customer cannot be put into a list; no list was changed."""
 
 
 class BadWeights(ProfilerError):

@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection, func, select
 
+from crm.customers import ACTIVE
 from crm.tables import customer, purchase
 from profiler import profiles
 from profiler.score import CustomerFeatures
 
 
 def read_features(conn: Connection, customer_ids: Collection[int]) -> Mapping[int, CustomerFeatures]:
-    """The features of some hundred customers at once; ids of no customer are left out."""
+    """The features of some hundred customers at once; ids of nobody, or of an erased customer, are left out."""
     bought: dict[int, set[str]] = {}
     for customer_id, product in conn.execute(
         select(purchase.c.customer_id, purchase.c.product)
@@ -35,7 +36,7 @@ def read_features(conn: Connection, customer_ids: Collection[int]) -> Mapping[in
     found = {}
     for row in conn.execute(
         select(customer.c.id, customer.c.language, customer.c.zone, customer.c.segment)
-        .where(customer.c.id.in_(customer_ids))
+        .where(customer.c.id.in_(customer_ids), customer.c.state == ACTIVE)
         .order_by(customer.c.id)
     ):
         profile, money = known[row.id], purchases.get(row.id)

@@ -116,6 +116,8 @@ def take(
         ) or _lease(conn, due, [target_entry.c.score.desc(), target_entry.c.id], call_id, now, lease_until)
     if row is not None:
         return Taken(entry=_entry(row))
+    if customer_id is not None:
+        return NothingNow(next_at=None)
     return _nothing(conn, rm_id, campaign_id)
 
 
@@ -247,6 +249,14 @@ def owner(conn: Connection, customer_id: int, campaign_id: int) -> int | None:
 def of_call(conn: Connection, call_id: CallId) -> Entry | None:
     """The entry leased to a call."""
     row = conn.execute(select(target_entry).where(target_entry.c.lease_call_id == call_id)).one_or_none()
+    return None if row is None else _entry(row)
+
+
+def open_entry(conn: Connection, customer_id: int) -> Entry | None:
+    """The one entry in which a customer is open, in whichever list."""
+    row = conn.execute(
+        select(target_entry).where(ENTRY_IS_OPEN, target_entry.c.customer_id == customer_id)
+    ).one_or_none()
     return None if row is None else _entry(row)
 
 
