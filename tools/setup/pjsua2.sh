@@ -44,10 +44,12 @@ build_pjsua2() {
     cd pjsip-pjproject-*
     # Debian takes this driver's source out and leaves its name in the makefile.
     sed -i 's/ bdimad_dev\.o//' pjmedia/build/Makefile
-    # The default 64 handles abort the program after some 32 calls in quick succession.
+    # The default 64 handles abort the program after some 32 calls in quick succession; the default 8 accounts
+    # and 4 calls would not hold a floor of phones in one process.
     cat >pjlib/include/pj/config_site.h <<END
 #define PJ_IOQUEUE_MAX_HANDLES 1024
-#define PJSUA_MAX_CALLS 32
+#define PJSUA_MAX_ACC 64
+#define PJSUA_MAX_CALLS 64
 #define PJ_HAS_IPV6 1
 END
     flags="-O2 -g0 -fPIC"
