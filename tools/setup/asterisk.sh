@@ -2,19 +2,21 @@
 # Asterisk: the machine's own where it is new enough, else Debian's packages unpacked into a tree in the cache.
 # README.md tells why the tree needs neither chroot nor root, and what the programs that start it must know.
 
-# host_asterisk_fits: 20.19, 22.9, 23.3 or later, with the parts that Offhook uses.
 host_asterisk_fits() {
-    command -v asterisk >/dev/null || return 1
-    version=$(asterisk_version asterisk)
-    major=${version%%.*} minor=${version#*.}
+    command -v asterisk >/dev/null && new_enough "$(asterisk_version asterisk)" &&
+        host_modules_dir >/dev/null && host_data_dir >/dev/null
+}
+
+# new_enough VERSION: 20.19, 22.9, 23.3 or later; these have the ARI corrections that Offhook relies on.
+new_enough() {
+    major=${1%%.*} minor=${1#*.}
     minor=${minor%%.*}
     case $major in
     20) [ "$minor" -ge 19 ] ;;
     22) [ "$minor" -ge 9 ] ;;
     23) [ "$minor" -ge 3 ] ;;
     *) [ "${major:-0}" -gt 23 ] ;;
-    esac || return 1
-    host_modules_dir >/dev/null && host_data_dir >/dev/null
+    esac
 }
 
 # asterisk_version PROGRAM: "22.10.1" out of "Asterisk 22.10.1+dfsg+~cs6...".

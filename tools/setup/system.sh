@@ -9,6 +9,7 @@ programs="
     espeak-ng:espeak-ng
     sox:sox
     tcpdump:tcpdump
+    shellcheck:shellcheck
     node:nodejs
     npm:npm
 "
@@ -81,8 +82,9 @@ install_system_packages() {
     [ "$(id -u)" -eq 0 ] ||
         fail "packages are missing and only root can install them: $packages" \
             "run as root: apt-get install --no-install-recommends $packages"
+    say "  missing system packages: $packages"
     # shellcheck disable=SC2086
-    step "installing system packages ($(echo $packages))" system apt_install $packages
+    step "installing system packages" system apt_install $packages
 }
 
 apt_install() {
@@ -97,7 +99,7 @@ apt_install() {
 # Services that a package may start must not keep the set-up's lock (descriptor 9).
 apt_get() { apt-get -q -o DPkg::Lock::Timeout=300 "$@" 9>&-; }
 
-# A private apt: Debian's FORKY packages from the mirror this machine already uses, checked with Debian's keys,
+# A private apt: packages of Debian forky from the mirror this machine already uses, checked with Debian's keys,
 # with lists and archives of its own. The machine's own package state is neither read nor changed; root is not needed.
 suite=forky
 debian_keys=/usr/share/keyrings/debian-archive-keyring.gpg
