@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 
 def claim_one(
@@ -38,3 +39,9 @@ def claim_one(
         .returning(*table.columns)
     )
     return conn.execute(statement).one_or_none()
+
+
+def insert_if_absent(conn: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with its keys is there already; the answer is whether it was inserted."""
+    dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
+    return conn.execute(dialect.insert(table).values(dict(values)).on_conflict_do_nothing()).rowcount > 0
