@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A scripted SIP peer on loopback: strangers' phones behind a trunk, or one RM's phone. It owns one UDP port.
+
+What it does with a call stands in the user part of the request line, looked up in ``scripts``; every INVITE
+is kept in ``invites`` with its headers, so that a test can say what was on the wire. It can stop sending
+audio, hold, and hang up when told to: what SIPp's scenarios cannot be told in the middle of a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SILENCE = b"\xff" * 160  # 20 ms of G.711 mu-law
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script:
+    """What a phone does with an INVITE, in this order; None means the step is left out."""
+
+    trying: bool = True
+    progress_after_s: float | None = None  #: 183 with SDP
+    ring_after_s: float | None = 0.0  #: 180
+    final_after_s: float | None = None  #: None: never
+    final: int = 200
+    sdp_in_200: bool = True
+    sends_audio: bool = True
+    hang_up_after_s: float | None = None
+    contact: str | None = None  #: for 302
+    reason: str | None = None  #: a Reason header on the final response
+
+
+def answers(after_s: float = 0.05, **more: object) -> Script:
+    """A phone that rings and answers."""
+    return Script(final_after_s=after_s, **more)  # type: ignore[arg-type]
+
+
+def refuses(code: int, *, rings: bool = False, after_s: float = 0.05, **more: object) -> Script:
+    """A phone or trunk that gives a final response other than 200."""
+    return Script(ring_after_s=0.0 if rings else None, final_after_s=after_s, final=code, **more)  # type: ignore[arg-type]
+
+
+@dataclass(kw_only=True)
+class PeerCall:
+    """One call at the peer."""
+
+    user: str
+    headers: dict[str, str]
+    invite: str
+    address: tuple[str, int]
+    call_id: str
+    tag: str
+    script: Script
+    ended: bool = False
+    cancelled: bool = False
+    answered: bool = False
+    bye_received: bool = False
+    media_address: tuple[str, int] | None = None
+    rtp: RtpPort | None = None
+    cseq: int = 1
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class RtpPort(asyncio.DatagramProtocol):
+    """Counts what it hears; sends silence every 20 ms while ``sending``."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.sending = False
+        self.port = 0
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        self.port = self._transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if len(data) > 12:
+            self.received += 1
+
+    async def send_to(self, address: tuple[str, int]) -> None:
+        sequence = 0
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while self._transport is not None:
+            if self.sending:
+                head = struct.pack("!BBHII", 0x80, 0, sequence & 0xFFFF, sequence * 160 & 0xFFFFFFFF, 0x0FF)
+                self._transport.sendto(head + SILENCE, address)
+                sequence += 1
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+
+class SipPeer(asyncio.DatagramProtocol):
+    """The peer. ``scripts`` may be changed between calls; ``default`` serves every other user."""
+
+    def __init__(self, scripts: Mapping[str, Script] | None = None, default: Script | None = None) -> None:
+        self.scripts = dict(scripts or {})
+        self.default = default or answers()
+        self.invites: list[PeerCall] = []
+        self.port = 0
+        self.messages: list[str] = []
+        self._calls: dict[str, PeerCall] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._serial = 0
+
+    async def open(self, port: int = 0) -> SipPeer:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", port))
+        self.port = self._transport.get_extra_info("sockname")[1]
+        return self
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for call in self._calls.values():
+            if call.rtp:
+                call.rtp.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    def live(self) -> list[PeerCall]:
+        """Calls that are not over."""
+        return [call for call in self._calls.values() if not call.ended]
+
+    # --- what a test tells a call -----------------------------------------------------------------
+
+    def hang_up(self, call: PeerCall) -> None:
+        """BYE from our side."""
+        self._end(call)
+        self._request(call, "BYE")
+
+    def hold(self, call: PeerCall, held: bool) -> None:
+        """Re-INVITE that puts the other side on hold, or takes it back."""
+        self._request(call, "INVITE", self._sdp(call, "sendonly" if held else "sendrecv"))
+
+    # --- the wire -----------------------------------------------------------------------------------
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        text = data.decode("utf-8", "replace")
+        if not text.strip():
+            return
+        self.messages.append(text)
+        head, _, body = text.partition("\r\n\r\n")
+        first, *lines = head.split("\r\n")
+        headers: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            key = name.strip().lower()
+            headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+        if first.startswith("SIP/2.0"):
+            self._response(first, headers, addr)
+            return
+        method, target, _ = first.split(" ", 2)
+        match method:
+            case "INVITE":
+                self._invite(target, headers, head, body, addr)
+            case "CANCEL":
+                self._cancel(headers, head, addr)
+            case "BYE":
+                self._reply(head, 200, "OK", addr)
+                call = self._calls.get(headers["call-id"])
+                if call:
+                    call.bye_received = True
+                    self._end(call)
+            case "ACK":
+                pass
+            case _:
+                self._reply(head, 200, "OK", addr)
+
+    def _invite(
+        self, target: str, headers: dict[str, str], head: str, body: str, addr: tuple[str, int]
+    ) -> None:
+        known = self._calls.get(headers["call-id"])
+        if known is not None:
+            if known.answered and "tag=" in headers["to"]:
+                self._reply(head, 200, "OK", addr, tag=known.tag, body=self._sdp(known), contact=known.user)
+            return
+        found = re.match(r"sips?:([^@;>]*)@", target)
+        user = found.group(1) if found else ""
+        self._serial += 1
+        script = self.scripts.get(user, self.default)
+        call = PeerCall(
+            user=user, headers=headers, invite=head, address=addr, call_id=headers["call-id"],
+            tag=f"peer{self._serial}", script=script, media_address=_media(body),
+        )  # fmt: skip
+        self._calls[call.call_id] = call
+        self.invites.append(call)
+        self._spawn(call, self._play(call, head, addr))
+
+    async def _play(self, call: PeerCall, head: str, addr: tuple[str, int]) -> None:
+        script = call.script
+        if script.trying:
+            self._reply(head, 100, "Trying", addr)
+        call.rtp = RtpPort()
+        await call.rtp.open()
+        if script.progress_after_s is not None:
+            await asyncio.sleep(script.progress_after_s)
+            self._reply(
+                head, 183, "Session Progress", addr, tag=call.tag, body=self._sdp(call), contact=call.user
+            )
+        if script.ring_after_s is not None:
+            await asyncio.sleep(script.ring_after_s)
+            self._reply(head, 180, "Ringing", addr, tag=call.tag, contact=call.user)
+        if script.final_after_s is None:
+            return
+        await asyncio.sleep(script.final_after_s)
+        if call.ended:
+            return
+        if script.final != 200:
+            self._end(call)
+            extra = f"Reason: {script.reason}\r\n" if script.reason else ""
+            self._reply(
+                head,
+                script.final,
+                "Final",
+                addr,
+                tag=call.tag,
+                contact=script.contact or call.user,
+                extra=extra,
+            )
+            return
+        call.answered = True
+        body = self._sdp(call) if script.sdp_in_200 else ""
+        self._reply(head, 200, "OK", addr, tag=call.tag, body=body, contact=call.user)
+        if call.media_address:
+            call.rtp.sending = script.sends_audio
+            self._spawn(call, call.rtp.send_to(call.media_address))
+        if script.hang_up_after_s is not None:
+            await asyncio.sleep(script.hang_up_after_s)
+            if not call.ended:
+                self.hang_up(call)
+
+    def _cancel(self, headers: dict[str, str], head: str, addr: tuple[str, int]) -> None:
+        self._reply(head, 200, "OK", addr)
+        call = self._calls.get(headers["call-id"])
+        if call and not call.answered and not call.ended:
+            call.cancelled = True
+            self._reply(call.invite, 487, "Request Terminated", addr, tag=call.tag)
+            self._end(call)
+
+    def _response(self, first: str, headers: dict[str, str], addr: tuple[str, int]) -> None:
+        call = self._calls.get(headers["call-id"])
+        if call and first.split()[1] == "200" and "INVITE" in headers.get("cseq", ""):
+            self._request(call, "ACK", cseq=int(headers["cseq"].split()[0]))
+
+    def _end(self, call: PeerCall) -> None:
+        call.ended = True
+        if call.rtp:
+            call.rtp.sending = False
+        current = asyncio.current_task()
+        for task in call.tasks:
+            if task is not current:
+                task.cancel()
+        if call.rtp:
+            call.rtp.close()
+
+    def _request(self, call: PeerCall, method: str, body: str = "", cseq: int | None = None) -> None:
+        if cseq is None:
+            call.cseq += 1
+            cseq = call.cseq
+        contact = re.search(r"<([^>]+)>", call.headers["contact"])
+        target = contact.group(1) if contact else "sip:unknown"
+        self._serial += 1
+        lines = [
+            f"{method} {target} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKpeer{self._serial}",
+            "Max-Forwards: 70",
+            f"From: {call.headers['to']};tag={call.tag}",
+            f"To: {call.headers['from']}",
+            f"Call-ID: {call.call_id}",
+            f"CSeq: {cseq} {method}",
+            f"Contact: <sip:{call.user}@127.0.0.1:{self.port}>",
+        ]
+        if body:
+            lines.append("Content-Type: application/sdp")
+        lines.append(f"Content-Length: {len(body)}")
+        self._send("\r\n".join(lines) + "\r\n\r\n" + body, call.address)
+
+    def _reply(
+        self, head: str, code: int, text: str, addr: tuple[str, int], *,
+        tag: str | None = None, body: str = "", contact: str = "", extra: str = "",
+    ) -> None:  # fmt: skip
+        out = [f"SIP/2.0 {code} {text}"]
+        for line in head.split("\r\n")[1:]:
+            name = line.partition(":")[0].strip().lower()
+            if name in ("via", "from", "call-id", "cseq", "record-route"):
+                out.append(line)
+            elif name == "to":
+                out.append(f"{line};tag={tag}" if tag and "tag=" not in line else line)
+        if contact:
+            uri = contact if contact.startswith("sip:") else f"sip:{contact}@127.0.0.1:{self.port}"
+            out.append(f"Contact: <{uri}>")
+        if body:
+            out.append("Content-Type: application/sdp")
+        out.append(f"Content-Length: {len(body)}")
+        self._send("\r\n".join(out) + "\r\n" + extra + "\r\n" + body, addr)
+
+    def _sdp(self, call: PeerCall, direction: str = "sendrecv") -> str:
+        port = call.rtp.port if call.rtp else 9
+        call.cseq += 1
+        return (
+            f"v=0\r\no=peer 1 {call.cseq} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+        )
+
+    def _send(self, text: str, addr: tuple[str, int]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(text.encode(), addr)
+
+    def _spawn(self, call: PeerCall, coro: object) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coro, name="sip-peer")  # type: ignore[arg-type]
+        self._tasks.add(task)
+        call.tasks.append(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _media(body: str) -> tuple[str, int] | None:
+    port = re.search(r"m=audio (\d+)", body)
+    host = re.search(r"c=IN IP4 (\S+)", body)
+    return (host.group(1), int(port.group(1))) if port and host else None
