@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real SIP phone on pjsua2: the face it shows the event loop, and its account and calls on the thread.
+
+``_Account`` and ``_Call`` live on the ``PjsuaThread`` alone; ``PjsuaPhone`` lives on the event loop and
+shares nothing with them but plain values. Needs pjsua2: import it only where a real phone is wanted.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pjsua2 as pj  # type: ignore[import-untyped]
+import structlog
+
+from softphone import screening
+from softphone.account import PhoneAccount
+from softphone.errors import NotPossible
+from softphone.messages import (
+    Answered,
+    AnyEvent,
+    Ended,
+    EndedBy,
+    Figures,
+    Registration,
+    RegistrationChanged,
+    Ringing,
+)
+from softphone.phone import Hook, Line, Listener, check_digits
+from softphone.pjsua_thread import CLOCK_RATE_HZ, PjsuaThread
+
+log = structlog.get_logger(__name__)
+
+Callback = TypeVar("Callback", bound=Callable[..., None])
+
+REGISTER_EVERY_S: Final = 120  #: a PBX that lost its registrations has the phone back within this
+RETRY_EVERY_S: Final = 3
+SESSION_EXPIRES_S: Final = 1800
+LEVEL_MAX: Final = 255  #: of the stack's level meter
+TONE_AMPLITUDE: Final = 6000  #: of 32767
+_TONE_ON_MS: Final = 1000
+
+
+def _never_raising(callback: Callback) -> Callback:
+    """The stack prints and forgets what a callback raises: log it instead."""
+
+    @functools.wraps(callback)
+    def guarded(*args: Any) -> None:
+        try:
+            callback(*args)
+        except Exception:
+            log.exception("sip_callback_failed", callback=callback.__name__)
+
+    return guarded  # type: ignore[return-value]
+
+
+class _Call(pj.Call):  # type: ignore[misc]
+    """One call. Holds its account weakly: a cycle would leave its end to the garbage collector."""
+
+    def __init__(self, account: _Account, call_id: int, sip_id: str) -> None:
+        super().__init__(account, call_id)
+        self.sip_id = sip_id
+        self.was_up = False
+        self.ended_here: EndedBy | None = None
+        self.recorder: pj.AudioMediaRecorder | None = None
+        self.recording: Path | None = None
+        self._account = weakref.ref(account)
+
+    @_never_raising
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:
+        info = self.getInfo()
+        account = self._account()
+        if account is not None:
+            account.call_moved(self, info.state, int(info.lastStatusCode))
+
+    @_never_raising
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
+        account = self._account()
+        # Keep what holds a part alive while the part is used: parts are pointers into their whole.
+        info = self.getInfo()
+        if account is not None and any(
+            media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE
+            for media in info.media
+        ):
+            account.audio_ready(self)
+
+    def end(self, by: EndedBy) -> None:
+        """Hang up, or decline (603) while it rings; ``_Account.call_moved`` tells when it is done."""
+        if self.ended_here is None:
+            self.ended_here = by
+            self.hangup(pj.CallOpParam())
+
+
+class _Account(pj.Account):  # type: ignore[misc]
+    """One registration and at most one call that counts; a call being replaced or rejected lives on a little."""
+
+    def __init__(
+        self,
+        account: PhoneAccount,
+        thread: PjsuaThread,
+        receive: Callable[[AnyEvent], None],
+        recordings: Path | None,
+    ) -> None:
+        super().__init__()
+        self._of = account
+        self._thread = thread
+        self._receive = receive
+        self._recordings = recordings
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, _Call] = {}
+        self._call: _Call | None = None
+        self._registration = Registration.OFFLINE
+        self._registrar_host: str | None = None
+        self._tone: pj.ToneGenerator | None = None
+
+    def open(self) -> None:
+        """Create the account at the stack; it does not register yet."""
+        config = pj.AccountConfig()
+        config.idUri = self._of.address_of_record
+        config.regConfig.registrarUri = self._of.registrar
+        config.regConfig.registerOnAdd = False
+        config.regConfig.timeoutSec = REGISTER_EVERY_S
+        config.regConfig.firstRetryIntervalSec = 1
+        config.regConfig.retryIntervalSec = RETRY_EVERY_S
+        config.regConfig.randomRetryIntervalSec = 1
+        # A registrar that is away for a moment must not cost the RM the call in progress.
+        config.regConfig.dropCallsOnFail = False
+        config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        config.callConfig.timerSessExpiresSec = SESSION_EXPIRES_S
+        config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", self._of.user, 0, self._of.password))
+        config.mediaConfig.transportConfig.port = 0
+        if self._thread.bind_address is not None:
+            config.mediaConfig.transportConfig.boundAddress = self._thread.bind_address
+        self.create(config)
+        self._thread.settle(self)
+        if self._of.tone_hz is not None:
+            self._tone = _sine(self._of.tone_hz)
+
+    # --- told by the phone --------------------------------------------------------------------------
+
+    def register(self) -> None:
+        if self._registration is not Registration.REGISTERED:
+            self._registration_moved(Registration.REGISTERING)
+        self.setRegistration(True)
+
+    def unregister(self) -> None:
+        if self._registration is not Registration.OFFLINE:
+            self.setRegistration(False)
+
+    def answer(self) -> None:
+        call = self._present()
+        parameters = pj.CallOpParam()
+        parameters.statusCode = 200
+        call.answer(parameters)
+
+    def hang_up(self) -> None:
+        self._present().end(EndedBy.PHONE)
+
+    def mute(self, on: bool) -> None:
+        self._present().getAudioMedia(-1).adjustTxLevel(0.0 if on else 1.0)
+
+    def dtmf(self, digits: str) -> None:
+        self._present().dialDtmf(digits)
+
+    def figures(self) -> Figures:
+        call = self._present()
+        whole = call.getStreamStat(0)
+        rtcp = whole.rtcp
+        audio = call.getAudioMedia(-1)
+        return Figures(
+            packets_sent=rtcp.txStat.pkt,
+            packets_received=rtcp.rxStat.pkt,
+            packets_lost=rtcp.rxStat.loss,
+            jitter_ms=rtcp.rxStat.jitterUsec.mean / 1000,
+            level_sent=audio.getTxLevel() / LEVEL_MAX,
+            level_received=audio.getRxLevel() / LEVEL_MAX,
+        )
+
+    def _present(self) -> _Call:
+        if self._call is None:
+            raise NotPossible(f"Phone {self._of.user} is in no call; nothing was done.")
+        return self._call
+
+    # --- told by the stack --------------------------------------------------------------------------
+
+    @_never_raising
+    def onRegState(self, prm: pj.OnRegStateParam) -> None:
+        code = int(prm.code)
+        if code // 100 == 2 and prm.expiration > 0:
+            self._registrar_host = screening.host_of(prm.rdata.srcAddress)
+            self._registration_moved(Registration.REGISTERED, code)
+        elif code // 100 == 2:
+            self._registration_moved(Registration.OFFLINE, code)
+        elif 400 <= code < 500 and code not in (408, 480):
+            self._registration_moved(Registration.REFUSED, code, prm.reason)
+        else:
+            self._registration_moved(Registration.UNREACHABLE, code, prm.reason)
+
+    def _registration_moved(self, new: Registration, sip_code: int = 0, why: str = "") -> None:
+        if new is self._registration:
+            return
+        self._registration = new
+        self._tell(RegistrationChanged(phone=self._of.user, state=new, sip_code=sip_code, why=why))
+
+    @_never_raising
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
+        invite = screening.read_invite(prm.rdata.wholeMsg)
+        verdict = screening.screen(
+            invite,
+            source_host=screening.host_of(prm.rdata.srcAddress),
+            registrar_host=self._registrar_host,
+            policy=self._of.auto_answer,
+            in_call=self._call is not None,
+        )
+        sip_id = invite.headers.get("call-id", invite.headers.get("i", ("",)))[0]
+        call = _Call(self, prm.callId, sip_id)
+        self._calls[prm.callId] = call
+        parameters = pj.CallOpParam()
+        parameters.statusCode = screening.SIP_CODES[verdict]
+        if verdict in (screening.Verdict.ANSWER, screening.Verdict.RING):
+            self._give_way()
+            self._call = call
+            auto = verdict is screening.Verdict.ANSWER
+            self._tell(Ringing(phone=self._of.user, call=sip_id, session=invite.session, auto_answer=auto))
+        else:
+            log.warning("call_refused", phone=self._of.user, call=sip_id, verdict=verdict)
+        call.answer(parameters)
+
+    def _give_way(self) -> None:
+        old, self._call = self._call, None
+        if old is not None:
+            self._tell(Ended(phone=self._of.user, call=old.sip_id, by=EndedBy.REPLACED))
+            self._thread.defer(functools.partial(old.end, EndedBy.REPLACED))
+
+    def call_moved(self, call: _Call, state: int, sip_code: int) -> None:
+        if state == pj.PJSIP_INV_STATE_CONFIRMED and call is self._call and not call.was_up:
+            call.was_up = True
+            self._tell(Answered(phone=self._of.user, call=call.sip_id))
+        elif state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self._thread.defer(functools.partial(self._drop, call.getId(), sip_code))
+
+    def audio_ready(self, call: _Call) -> None:
+        audio = call.getAudioMedia(-1)
+        self._source().startTransmit(audio)
+        if self._recordings is not None and call.recorder is None:
+            call.recording = self._recordings / f"{self._of.user}-{next(self._numbers)}.wav"
+            call.recorder = pj.AudioMediaRecorder()
+            call.recorder.createRecorder(str(call.recording))
+            audio.startTransmit(call.recorder)
+
+    def _drop(self, call_id: int, sip_code: int) -> None:
+        """Let an ended call die, here and now; its recording is whole before anybody is told of the end."""
+        call = self._calls.pop(call_id)
+        call.recorder = None
+        if call is self._call:
+            self._call = None
+            self._tell(
+                Ended(
+                    phone=self._of.user,
+                    call=call.sip_id,
+                    by=call.ended_here or EndedBy.PBX,
+                    sip_code=sip_code,
+                    recording=None if call.recording is None else str(call.recording),
+                )
+            )
+
+    def _source(self) -> pj.AudioMedia:
+        """What the phone says: its tone, or the microphone, which without a sound card is silence."""
+        return self._tone or pj.Endpoint.instance().audDevManager().getCaptureDevMedia()
+
+    def _tell(self, event: AnyEvent) -> None:
+        self._thread.tell(self._receive, event)
+
+    # --- taken down by the thread -------------------------------------------------------------------
+
+    def hang_up_all(self) -> None:
+        for call in list(self._calls.values()):
+            call.end(EndedBy.PHONE)
+
+    def is_idle(self) -> bool:
+        return not self._calls
+
+    def is_unregistered(self) -> bool:
+        return self._registration is not Registration.REGISTERED
+
+    def dispose(self) -> None:
+        self._call = None
+        self._calls.clear()
+        self._tone = None
+        self.shutdown()
+
+
+def _sine(frequency_hz: int) -> pj.ToneGenerator:
+    tone = pj.ToneDesc()
+    tone.freq1 = frequency_hz
+    tone.freq2 = 0
+    tone.on_msec = _TONE_ON_MS
+    tone.off_msec = 0
+    tone.volume = TONE_AMPLITUDE
+    sequence = pj.ToneDescVector()
+    sequence.append(tone)
+    generator = pj.ToneGenerator()
+    generator.createToneGenerator(CLOCK_RATE_HZ)
+    generator.play(sequence, True)
+    return generator
+
+
+class PjsuaPhone:
+    """A ``Phone`` on the stack of this process; it goes when the stack stops."""
+
+    def __init__(self, line: Line, account: _Account, thread: PjsuaThread) -> None:
+        self._line = line
+        self._account = account
+        self._thread = thread
+        thread.ended.add_done_callback(lambda _: self._stack_ended())
+
+    @classmethod
+    async def open(
+        cls, account: PhoneAccount, thread: PjsuaThread, listener: Listener, recordings: Path | None = None
+    ) -> PjsuaPhone:
+        """A phone on a started stack; it does not register yet.
+
+        ``recordings``: a folder in which each call's received audio becomes a WAV file; for tests.
+
+        Raises:
+            NotPossible: the stack has no room for another account.
+        """
+        line = Line(account.user, listener)
+
+        def create() -> _Account:
+            made = _Account(account, thread, line.take, recordings)
+            made.open()
+            return made
+
+        return cls(line, await thread.run(create), thread)
+
+    @property
+    def line(self) -> Line:
+        return self._line
+
+    async def register(self) -> None:
+        await self._thread.run(self._account.register)
+
+    async def unregister(self) -> None:
+        await self._thread.run(self._account.unregister)
+
+    async def answer(self) -> None:
+        self._line.demand(Hook.RINGING)
+        await self._thread.run(self._account.answer)
+
+    async def hang_up(self) -> None:
+        self._line.demand(Hook.RINGING, Hook.TALKING)
+        await self._thread.run(self._account.hang_up)
+
+    async def mute(self, on: bool) -> None:
+        self._line.demand(Hook.TALKING)
+        await self._thread.run(functools.partial(self._account.mute, on))
+
+    async def dtmf(self, digits: str) -> None:
+        check_digits(digits)
+        self._line.demand(Hook.TALKING)
+        await self._thread.run(functools.partial(self._account.dtmf, digits))
+
+    async def figures(self) -> Figures:
+        self._line.demand(Hook.TALKING)
+        return await self._thread.run(self._account.figures)
+
+    def _stack_ended(self) -> None:
+        """What was not ended in good order has ended all the same."""
+        if self._line.hook is not Hook.IDLE:
+            self._line.take(Ended(phone=self._line.user, call=self._line.call, by=EndedBy.STACK))
+        if self._line.registration is not Registration.OFFLINE:
+            self._line.take(RegistrationChanged(phone=self._line.user, state=Registration.OFFLINE))
