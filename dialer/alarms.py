@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from foundation.outbox import publish
 from sqlalchemy import Connection
 
 from foundation.ids import IdSource
+from foundation.outbox import publish
 from vocabulary.events import AlarmRaised
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from foundation.outbox import publish
 from sqlalchemy import Connection
 
 from crm.locks import lock_number
@@ -16,6 +15,7 @@ from dialer.claim import check_contact
 from dialer.halts import standing_halt
 from dialer.rules import DialingRules
 from foundation.ids import IdSource
+from foundation.outbox import publish
 from vocabulary.call_id import CallId
 from vocabulary.events import CallDialed
 from vocabulary.states import CallState

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from crm.customers import add
 from crm.numbers import customers_of
 from crm.records import NewCustomer, number_blind
+from dialer.campaigns import Campaign
 from dialer.rules import DialingRules
 from lawful.errors import BadNumber
 from lawful.numbers import country_of, parse, verdict
@@ -21,7 +22,7 @@ SOURCE = "by hand"
 
 
 def prepare_by_hand(
-    conn: Connection, command: PlaceCall, campaign_id: int, now: datetime, rules: DialingRules
+    conn: Connection, command: PlaceCall, campaign: Campaign, now: datetime, rules: DialingRules
 ) -> int | str:
     """The customer to call, open in the RM's list; or why it may not be, in words (and nothing is written)."""
     try:
@@ -55,7 +56,7 @@ def prepare_by_hand(
         )
     ).first()
     if owner is None:
-        add_customer(conn, campaign_id, command.rm_id, customer_id, now)
-    elif (owner.rm_id, owner.campaign_id) != (command.rm_id, campaign_id):
+        add_customer(conn, campaign.needs(), customer_id, now, command.rm_id)
+    elif (owner.rm_id, owner.campaign_id) != (command.rm_id, campaign.id):
         return "This customer is open in another list; nobody may be called twice."
     return customer_id

@@ -69,6 +69,7 @@ class CallRunner:
         self.state = CallState.CLAIMED
         self.disposition: Disposition | None = None
         self.are_you_there = False
+        self.snapshot: dict[str, object] = claim.snapshot
         self._floor = floor
         self._means = floor.means
         self._timing = replace(
@@ -120,6 +121,7 @@ class CallRunner:
         with structlog.contextvars.bound_contextvars(call_id=self.call_id):
             clock = self._means.clock
             self.state, self.leg, self._dialed = adopted.state, adopted.leg, True
+            self._dress()
             self._bridge = self.desk.bridge
             self._decided_at = clock.monotonic() - adopted.decided_ago_s
             if adopted.ringing_at is not None:
@@ -144,9 +146,22 @@ class CallRunner:
         """The talk was over before a restart: only the outcome is missing."""
         with structlog.contextvars.bound_contextvars(call_id=self.call_id):
             self.state, self._bridged = CallState.ENDED, True
+            self._dress()
             await self._wrap_up()
 
+    def _dress(self) -> bool:
+        """Script and guidelines for the screen. False: they cannot be had, so nobody is dialed."""
+        try:
+            self.snapshot = self._means.dress(self.claim.snapshot)
+        except Exception as error:  # whatever a script's author did wrong, the customer is not called blind
+            log.error("snapshot_not_dressed", error=str(error))
+            self._reason = f"The script or the guidelines could not be retrieved; nobody was dialed. {error}"
+            return False
+        return True
+
     async def _begin_to_end(self, *, review: bool) -> LegEnd:
+        if not self._dress():
+            return LegEnd(ended_by=EndedBy.CAMPAIGN)
         if review:
             end, reply = await self._await_decision()
             if end is not None:

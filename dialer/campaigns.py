@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from dialer.errors import BadCampaign, NoSuchCampaign, NotBuiltYet
 from dialer.tables import campaign
+from profiler.matching import CampaignNeeds
 from vocabulary.dispositions import Disposition
 from vocabulary.outcomes import BreakReason, Outcome
 from vocabulary.states import CAMPAIGN_MOVES, CampaignState, PacingMode, check_move
@@ -26,7 +27,7 @@ BUILT_MODES = frozenset({PacingMode.MANUAL, PacingMode.PREVIEW, PacingMode.PROGR
 class CampaignPolicy:
     """Everything a campaign may decide for itself; what is None is left to the settings."""
 
-    language: str | None = None  #: RMs must speak the customer's language; None: any
+    language: str | None = None  #: the script's: every RM must speak it; None: any
     skills: tuple[str, ...] = ()
     licences: tuple[str, ...] = ()
     max_customers_per_rm: int | None = None
@@ -60,6 +61,16 @@ class Campaign:
     state: CampaignState
     caller_id: str
     policy: CampaignPolicy
+
+    def needs(self) -> CampaignNeeds:
+        """What the profiler must heed when it fills this campaign's lists."""
+        return CampaignNeeds(
+            campaign_id=self.id,
+            language=self.policy.language,
+            skills=frozenset(self.policy.skills),
+            licences=frozenset(self.policy.licences),
+            max_per_rm=self.policy.max_customers_per_rm,
+        )
 
 
 def require_built(mode: PacingMode) -> None:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from foundation.outbox import publish
 from sqlalchemy import Connection, select
 
 from crm.contact import ContactVerdict, may_contact
@@ -27,6 +26,7 @@ from dialer.desk import DeskRm
 from dialer.rules import DialingRules
 from dialer.tables import call
 from foundation.ids import IdSource
+from foundation.outbox import publish
 from lawful.attempts import Attempt
 from lawful.numbers import verdict as number_verdict
 from profiler.lists import EndOfList, Entry, NothingNow, Taken, give_back, settle, take

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from foundation.live import LiveBus
 
 from dialer.alarms import raise_alarm
 from dialer.call_runner import CallRunner
@@ -35,6 +34,7 @@ from dialer.telephony import (
     TrunkHealth,
 )
 from dialer.views import desk_view, floor_view
+from foundation.live import LiveBus
 from foundation.tasks import TaskOwner
 from vocabulary.states import RmState
 

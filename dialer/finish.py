@@ -10,7 +10,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from foundation.outbox import publish
 from sqlalchemy import Connection, Row
 
 from crm.interactions import NewInteraction, append
@@ -21,6 +20,7 @@ from dialer.calls import Move, find_call, move_call
 from dialer.campaigns import find_campaign
 from dialer.rules import DialingRules
 from foundation.ids import IdSource
+from foundation.outbox import publish
 from lawful.zones import known_zone
 from profiler.lists import give_back, of_call, settle
 from profiler.profiles import of_customer, prior

@@ -33,6 +33,8 @@ class Means:
     ids: IdSource
     timing: Timing
     rules: DialingRules
+    #: Adds script and guidelines to what the RM sees; raises when it cannot: then nobody is dialed.
+    dress: Callable[[dict[str, object]], dict[str, object]]
 
 
 class Floor(Protocol):

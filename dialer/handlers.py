@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from foundation.bus import CommandBus
-
 from dialer.by_hand import prepare_by_hand
 from dialer.calls import find_call
 from dialer.campaigns import Campaign, move_campaign, require_built
@@ -20,6 +18,7 @@ from dialer.halts import lift_halt, order_halt
 from dialer.orders import Cancel, Confirm, Extend, GiveOutcome, HangUpOrder, Order, Stop
 from dialer.pacer import END_OF_LIST, Pacer, claim_for
 from dialer.shifts import open_shift
+from foundation.commands import CommandBus
 from foundation.errors import DatabaseError
 from profiler.rms import find
 from vocabulary import commands as c
@@ -215,7 +214,7 @@ class Handlers:
             return NOT_AT_WORK
         campaign = self._engine.campaigns[desk.campaign_id]
         prepared = await self._means.db.write(
-            prepare_by_hand, command, campaign.id, self._means.clock.now(), self._means.rules
+            prepare_by_hand, command, campaign, self._means.clock.now(), self._means.rules
         )
         if isinstance(prepared, str):
             return refuse("not_allowed", prepared)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from foundation.outbox import publish
 from sqlalchemy import Connection, Row
 
 from crm.interactions import NewInteraction, append
@@ -16,6 +15,7 @@ from dialer.calls import Move, find_call, move_call
 from dialer.campaigns import Campaign, find_campaign
 from dialer.rules import DialingRules
 from foundation.ids import IdSource
+from foundation.outbox import publish
 from profiler.lists import of_call, settle
 from profiler.profiles import of_customer, prior
 from profiler.retry import decide as decide_next_try

@@ -35,7 +35,7 @@ def desk_view(desk: Desk) -> dict[str, Any]:
             "state": call.state,
             "disposition": call.disposition,
             "are_you_there": call.are_you_there,
-            "snapshot": call.claim.snapshot,
+            "snapshot": call.snapshot,
         },
     }
 

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Call-backs: a customer calls the caller ID that a campaign showed.
+
+They hear who had called and which key ends all calls. If the RM who owns them in that campaign is free
+they are joined; if nobody is there within two seconds of the announcement a recorded message says so. The
+opt-out key records suppression and ends the call. A call-back is no attempt and touches no target list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+
+from crm.interactions import NewInteraction, append
+from crm.numbers import customers_of
+from crm.records import number_blind
+from crm.suppression import Source, suppress, this_customer, this_number
+from dialer.desk import Desk, PhoneState
+from dialer.engine import Engine
+from dialer.rules import DialingRules
+from dialer.telephony import (
+    Digit,
+    InboundCall,
+    LegEnded,
+    LegEvent,
+    PlaybackFinished,
+    TelephonyError,
+)
+from foundation.ids import IdSource
+from foundation.outbox import publish
+from foundation.tasks import TaskOwner
+from profiler.lists import owner
+from vocabulary.events import CustomerSuppressed
+from vocabulary.states import RmState
+
+log = structlog.get_logger()
+
+OPT_OUT_KEY = "9"
+
+#: Announcements the PBX configuration ships (``asterisk.sounds``).
+WHO_CALLED = "sound:offhook/who-called"
+NOBODY_FREE = "sound:offhook/nobody-free"
+OPTED_OUT = "sound:offhook/opted-out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who calls back, as far as the record knows."""
+
+    campaign_id: int | None
+    customer_id: int | None
+    owner_rm_id: int | None
+    number_blind: str | None
+
+
+class Inbound:
+    """Owns one task per call-back."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._means = engine.means
+        self._owner = TaskOwner("inbound")
+
+    def start(self) -> None:
+        """Take call-backs from here on."""
+        self._engine.on_inbound = self._take
+
+    def _take(self, event: InboundCall) -> None:
+        inbox: asyncio.Queue[LegEvent] = asyncio.Queue()
+        self._engine.listen(event.leg, inbox.put_nowait)
+        self._engine.spawn_call(self._serve(event, inbox), f"inbound-{event.leg.id}")
+
+    async def _serve(self, event: InboundCall, inbox: asyncio.Queue[LegEvent]) -> None:
+        means = self._means
+        caller = await means.db.read(
+            who_calls, event.pii_number, event.called, self._campaign_of(event.called), means.rules
+        )
+        log.info("call_back", campaign_id=caller.campaign_id, known=caller.customer_id is not None)
+        joined: Desk | None = None
+        opted_out = False
+        try:
+            await means.telephony.answer(event.leg)
+            opted_out, gone = await self._announce(event, inbox, WHO_CALLED)
+            if gone:
+                return
+            if opted_out:
+                await self._opt_out(caller)
+                await self._announce(event, inbox, OPTED_OUT)
+            else:
+                joined = await self._join(event, caller)
+                if joined is None:
+                    opted_out, gone = await self._announce(event, inbox, NOBODY_FREE)
+                    if opted_out and not gone:
+                        await self._opt_out(caller)
+                else:
+                    await self._talk(joined, inbox)
+        except TelephonyError as error:
+            log.warning("call_back_failed", error=str(error))
+        finally:
+            self._engine.forget(event.leg)
+            if joined is not None and joined.state is RmState.TALKING:
+                self._give_free(joined)
+            await self._record(event, caller, joined, opted_out=opted_out)
+            try:
+                await means.telephony.hang_up(event.leg)
+            except TelephonyError as error:
+                log.info("call_back_leg_left", error=str(error))
+
+    def _campaign_of(self, called: str) -> int | None:
+        digits = called.lstrip("+")
+        found = [c.id for c in self._engine.campaigns.values() if c.caller_id.lstrip("+") == digits]
+        return max(found, default=None)
+
+    async def _announce(
+        self, event: InboundCall, inbox: asyncio.Queue[LegEvent], media: str
+    ) -> tuple[bool, bool]:
+        """Play to the end. Returns (opt-out key pressed, caller gone)."""
+        playback = f"p-{event.leg.id}-{media.rsplit('/', 1)[-1]}"
+        await self._means.telephony.play(event.leg, playback, media)
+        while True:
+            match await inbox.get():
+                case Digit(digit=digit) if digit == OPT_OUT_KEY:
+                    await self._means.telephony.stop_playback(playback)
+                    return True, False
+                case PlaybackFinished(playback=finished) if finished == playback:
+                    return False, False
+                case LegEnded():
+                    return False, True
+                case _:
+                    pass
+
+    async def _join(self, event: InboundCall, caller: Caller) -> Desk | None:
+        """The owner RM, if free within the two seconds the law gives a live answer."""
+        clock = self._means.clock
+        desk = self._engine.desks.get(caller.owner_rm_id or -1)
+        deadline = clock.monotonic() + self._means.timing.abandon_after_s
+        while desk is not None and not desk.free and clock.monotonic() < deadline:
+            await clock.sleep(0.1)
+        if desk is None or not desk.free or desk.bridge is None:
+            return None
+        desk.move(RmState.TALKING, "a customer calls back")
+        try:
+            await self._means.telephony.bridge(event.leg, desk.bridge)
+        except TelephonyError:
+            self._give_free(desk)
+            return None
+        return desk
+
+    async def _talk(self, desk: Desk, inbox: asyncio.Queue[LegEvent]) -> None:
+        """Until either side hangs up."""
+        while desk.phone is not PhoneState.DOWN:
+            try:
+                async with asyncio.timeout(1.0):
+                    if isinstance(await inbox.get(), LegEnded):
+                        return
+            except TimeoutError:
+                pass
+
+    def _give_free(self, desk: Desk) -> None:
+        desk.move(RmState.WRAP_UP, "call-back over")
+        desk.between_calls()
+        self._engine.desk_free_again(desk)
+
+    async def _opt_out(self, caller: Caller) -> None:
+        if caller.number_blind is not None:
+            await self._means.journal.write(opt_out_caller, caller, self._means.clock.now(), self._means.ids)
+
+    async def _record(
+        self, event: InboundCall, caller: Caller, joined: Desk | None, *, opted_out: bool
+    ) -> None:
+        if caller.customer_id is None:
+            return
+        if opted_out:
+            summary = "Called back and asked not to be called again"
+        elif joined is not None:
+            summary = "Called back and spoke with the RM"
+        else:
+            summary = "Called back and heard the announcement"
+        await self._means.journal.write(
+            note_call_back,
+            caller.customer_id,
+            event.leg.id,
+            summary,
+            self._means.clock.now(),
+            self._means.rules,
+        )
+
+
+def who_calls(
+    conn: Connection, pii_number: str | None, called: str, campaign_id: int | None, rules: DialingRules
+) -> Caller:
+    """Look a caller up by number, and their RM by the campaign whose caller ID was dialed."""
+    if pii_number is None:
+        return Caller(campaign_id=campaign_id, customer_id=None, owner_rm_id=None, number_blind=None)
+    blind = number_blind(rules.cipher, pii_number)
+    known = customers_of(conn, blind)
+    customer_id = known[0] if known else None
+    rm_id = owner(conn, customer_id, campaign_id) if customer_id and campaign_id else None
+    return Caller(campaign_id=campaign_id, customer_id=customer_id, owner_rm_id=rm_id, number_blind=blind)
+
+
+def opt_out_caller(conn: Connection, caller: Caller, now: datetime, ids: IdSource) -> None:
+    """The opt-out key was pressed: the number, and the customer if known, are not called again."""
+    assert caller.number_blind is not None
+    suppress(conn, this_number(caller.number_blind), Source.OPT_OUT, now, actor="caller", reason="key press")
+    if caller.customer_id is not None:
+        subject = this_customer(caller.customer_id)
+        suppress(conn, subject, Source.OPT_OUT, now, actor="caller", reason="key press")
+        publish(
+            conn, ids, CustomerSuppressed(at=now, customer_id=caller.customer_id, source=str(Source.OPT_OUT))
+        )
+
+
+def note_call_back(
+    conn: Connection, customer_id: int, leg: str, summary: str, now: datetime, rules: DialingRules
+) -> None:
+    """A call-back in the customer's timeline."""
+    append(
+        conn,
+        rules.cipher,
+        NewInteraction(
+            customer_id=customer_id,
+            at=now,
+            channel="phone",
+            direction="in",
+            kind="call_back",
+            actor="customer",
+            summary=summary,
+            ref_type="leg",
+            ref_id=leg,
+            data={},
+            source="dialer",
+            source_event_id=f"{leg}:in",
+        ),
+    )
