@@ -84,6 +84,15 @@ def count_dialed_since(conn: Connection, since: datetime) -> int:
     return conn.execute(select(func.count()).select_from(call).where(call.c.dialed_at >= since)).scalar_one()
 
 
+def count_unheard(conn: Connection, entry_id: int, since: datetime) -> int:
+    """How many dials of a list entry since a time never reached the customer's phone."""
+    return conn.execute(
+        select(func.count())
+        .select_from(call)
+        .where(call.c.entry_id == entry_id, call.c.dialed_at >= since, call.c.counted.is_(False))
+    ).scalar_one()
+
+
 def attempt_rows(conn: Connection, customer_id: int, since: datetime) -> Sequence[Any]:
     """The attempts at a customer that count, oldest first: ``dialed_at``, ``disposition``, ``number_id``."""
     return conn.execute(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,24 +16,27 @@ from crm.interactions import NewInteraction, append
 from crm.locks import unlock_number
 from crm.numbers import note_invalid, note_reached
 from dialer.alarms import raise_alarm
-from dialer.calls import Move, find_call, move_call
+from dialer.calls import Move, count_unheard, find_call, move_call
 from dialer.campaigns import find_campaign
 from dialer.rules import DialingRules
 from foundation.ids import IdSource
 from foundation.outbox import publish
 from lawful.zones import known_zone
-from profiler.lists import give_back, of_call, settle
+from profiler.lists import Entry, give_back, of_call, settle
 from profiler.profiles import of_customer, prior
+from profiler.retry import NextTry
 from profiler.retry import decide as decide_next_try
 from profiler.sessions import CloseReason, close_session
 from vocabulary.call_id import CallId
 from vocabulary.dispositions import RULES, Disposition, LegEnd
 from vocabulary.events import CallAnswered, CallEnded, ListFinished, NumberCondemned
-from vocabulary.states import CallState, NumberState
+from vocabulary.states import CallState, EntryState, NumberState
 
 log = structlog.get_logger()
 
 _SKIPPED_FOR = timedelta(hours=1)
+_UNHEARD_A_DAY = 3
+_UNHEARD_PER_ATTEMPT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,8 @@ def _settle_entry(
         of_customer(conn, row.customer_id).reach,
         prior(conn),
     )
+    if not ending.counted and ending.disposition is not Disposition.CANCELLED:
+        step = _spare_the_trunk(conn, step, entry, campaign.policy.max_attempts, now, rules)
     settled = settle(
         conn,
         ending.call_id,
@@ -191,6 +196,18 @@ def _settle_entry(
     )
     if settled is not None and settled.list_finished:
         publish(conn, ids, ListFinished(at=now, campaign_id=row.campaign_id, rm_id=settled.entry.rm_id))
+
+
+def _spare_the_trunk(
+    conn: Connection, step: NextTry, entry: Entry, max_attempts: int, now: datetime, rules: DialingRules
+) -> NextTry:
+    """Dials that never rang count as no attempt, yet they do not go on for ever: three a day, and an end."""
+    day = timedelta(days=1) * rules.time_scale
+    if count_unheard(conn, entry.entry_id, now - timedelta(days=365)) >= _UNHEARD_PER_ATTEMPT * max_attempts:
+        return replace(step, state=EntryState.EXHAUSTED, next_at=None)
+    if step.next_at is not None and count_unheard(conn, entry.entry_id, now - day) >= _UNHEARD_A_DAY:
+        return replace(step, next_at=max(step.next_at, now + day))
+    return step
 
 
 def _local(zone: str, at: datetime) -> datetime:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from foundation.encryption import FieldCipher
-
 from crm.contact import ContactPolicy
 from dialer.campaigns import Campaign
+from foundation.encryption import FieldCipher
 from lawful.attempts import Caps
 from lawful.hours import CallingPolicy
 from lawful.numbers import NumberPolicy
