@@ -235,12 +235,12 @@ def _sift(conn: Connection, campaign_id: int, customer_ids: Sequence[int]) -> _S
 
 def _open_by_rm(conn: Connection, where: ColumnElement[bool] | TextClause) -> dict[int, int]:
     rows = conn.execute(
-        select(target_entry.c.rm_id, func.count())
+        select(target_entry.c.rm_id, func.count().label("open_entries"))
         .where(where)
         .group_by(target_entry.c.rm_id)
         .order_by(target_entry.c.rm_id)
     )
-    return dict(rows.tuples().all())
+    return {row.rm_id: row.open_entries for row in rows}
 
 
 def _open_among(conn: Connection, customer_ids: Collection[int]) -> set[int]:
