@@ -14,6 +14,7 @@
     ├── CommandTimedOut          a command's outcome is unknown: ask, do not send it again as new
     ├── NoHandler                nobody handles commands of this kind
     ├── UnknownEvent             the outbox holds an event this version does not know
+    ├── JobCancelled             a person stopped the job: its handler ends here
     ├── CannotOpen               a sealed field was not sealed for this place, or its key is missing
     ├── BadKeyRing               the key file cannot be used
     └── NothingWillHappen        under virtual time every task waits for something nobody will do
@@ -64,6 +65,10 @@ class NoHandler(FoundationError):
 
 class UnknownEvent(FoundationError):
     """The outbox holds an event this version does not know; it is kept."""
+
+
+class JobCancelled(FoundationError):
+    """A person stopped the job; what it did until now stays."""
 
 
 class CannotOpen(FoundationError):
