@@ -32,7 +32,7 @@ from vocabulary.states import OPEN_ENTRY_STATES, EntryState
 log = structlog.get_logger(__name__)
 
 #: Customers in one bulk unit: a unit of this size takes well under 20 ms.
-UNIT: Final = 250
+UNIT: Final = 100
 #: Customers whose features are read at once.
 _READ: Final = 1000
 

@@ -216,7 +216,7 @@ def reassign(
     to_rm: int,
     now: datetime,
     campaign_id: int | None = None,
-    limit: int = 500,
+    limit: int = 250,
 ) -> int:
     """Move waiting entries, the best first, from one RM's lists to another's; returns how many.
 
