@@ -54,12 +54,14 @@ show_progress() {
     trap 'exit 0' TERM
     trap '' INT
     [ -t 2 ] || say "  $step_label ..."
+    next_line=30
     while :; do
         elapsed=$(($(date +%s) - step_begun))
         if [ -t 2 ]; then
             printf '\r  %s ... %d s ' "$step_label" "$elapsed" >&2
-        elif [ "$elapsed" -gt 0 ] && [ $((elapsed % 30)) -eq 0 ]; then
+        elif [ "$elapsed" -ge "$next_line" ]; then
             say "  $step_label ... $elapsed s"
+            next_line=$((elapsed + 30))
         fi
         # Close what this helper inherited, so that an orphaned sleep holds nobody's pipe open.
         sleep 1 </dev/null >/dev/null 2>&1 9>&-

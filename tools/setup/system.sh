@@ -75,6 +75,7 @@ missing_packages() {
 
 install_system_packages() {
     packages=$(missing_packages)
+    packages=${packages% }
     [ -n "$packages" ] || return 0
     command -v apt-get >/dev/null ||
         fail "this machine has no apt, and lacks what these Debian packages hold: $packages" \
