@@ -43,6 +43,7 @@ from dialer.telephony import (
     RtpCounts,
     StrangerHungUp,
     SurveyedLeg,
+    TelephonyError,
     TelephonyEvent,
     TrunkHealth,
     Unknown,
@@ -183,21 +184,27 @@ class AriTelephony:
         """Register, then request. A caller that is cancelled leaves no half-made call behind."""
         self._book.register(leg)
         leg.pending = True
-        await asyncio.shield(self._work.spawn(self._finish(leg, placed), name=f"place-{leg.leg.id}"))
+        placing = self._work.spawn(self._finish(leg, placed), name=f"place-{leg.leg.id}")
+        error = await asyncio.shield(placing)
+        if error is not None:
+            raise error
 
-    async def _finish(self, leg: Leg, placed: Coroutine[Any, Any, None]) -> None:
+    async def _finish(self, leg: Leg, placed: Coroutine[Any, Any, None]) -> TelephonyError | None:
         try:
             await placed
+        except Unknown as error:
+            return error
         except NotDone as error:
             if leg.ended:
                 # Its last event is out already: that is the answer.
-                return
+                return None
             self._book.forget(leg)
             failed = error.refusal in (Refusal.UNKNOWN_ENDPOINT, Refusal.REJECTED)
             self._left_trunk(leg, Verdict.FAILED if failed else Verdict.NOTHING)
-            raise
+            return error
         finally:
             leg.pending = False
+        return None
 
     def _check_link(self) -> None:
         match self._link.state:

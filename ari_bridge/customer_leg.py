@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -36,12 +37,17 @@ class CustomerLeg(Leg):
         self.dialed = False
         self.gave_up = False
         self.cancelled = False
+        #: The channel is in our application: only then can it be joined.
+        self.entered = asyncio.Event()
         self._rm_present = rm_present
         self._alive = alive
 
     def on_dialed(self) -> None:
         """The INVITE leaves."""
         self.dialed = True
+
+    def on_in_application(self, at: datetime) -> None:
+        self.entered.set()
 
     def on_ringing(self, at: datetime, *, early_media: bool) -> None:
         if self.state is not LegState.ASKED:

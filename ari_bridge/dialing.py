@@ -6,6 +6,7 @@ A request without a clear answer is never sent again as new: the PBX is asked wh
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from dialer.telephony import BridgeId, ConnectRm, NotDone, Refusal, Unknown
 
 log = structlog.get_logger()
 
+#: How long, and how often, the entry of a new channel into our application is waited for.
+JOIN_WAIT_S, JOIN_TRIES = 0.2, 4
 AUTO_ANSWER = "<sip:offhook>;answer-after=0"
 
 
@@ -83,9 +86,7 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
     if isinstance(outcome, Unsure) and await ari.liveness(leg.leg.id) is not Liveness.LIVE:
         await _undo(ari, leg)
         raise NotDone(Refusal.REJECTED, f"The channel was not made: {outcome.why}")
-    outcome = await ari.add_to_bridge(bridge.id, leg.leg.id)
-    if isinstance(outcome, Unsure):
-        outcome = await ari.add_to_bridge(bridge.id, leg.leg.id)
+    outcome = await _join(ari, leg, bridge)
     if not isinstance(outcome, Done):
         await _undo(ari, leg)
         raise NotDone(Refusal.GONE, f"The customer could not be joined to {bridge.id}: {outcome}")
@@ -101,6 +102,25 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
             await ari.liveness(leg.leg.id)
             if not leg.dialed:
                 raise Unknown(f"{leg.leg.id}: {why}")
+
+
+async def _join(ari: Ari, leg: CustomerLeg, bridge: BridgeId) -> Outcome:
+    """Join a channel that was just made: it is told when it is in our application, and refused (422) before."""
+    outcome: Outcome = Unsure("")
+    for _ in range(JOIN_TRIES):
+        try:
+            async with asyncio.timeout(JOIN_WAIT_S):
+                await leg.entered.wait()
+        except TimeoutError:
+            # The event is late or lost; the PBX says itself whether it can be joined.
+            pass
+        outcome = await ari.add_to_bridge(bridge.id, leg.leg.id)
+        if isinstance(outcome, Done) or leg.ended:
+            break
+        if isinstance(outcome, Refused) and outcome.status != 422:
+            break
+        leg.entered.clear()
+    return outcome
 
 
 async def dial_failsafe(means: Placing, leg: CustomerLeg, call: Outgoing) -> None:

@@ -14,7 +14,7 @@ from ari_bridge.messages import Channel
 
 FAILSAFE_CONTEXT = "offhook-failsafe"
 #: The channel variable by which the fail-safe context learns which call it serves.
-FAILSAFE_VARIABLE = "OFFHOOK_CALL"
+FAILSAFE_VARIABLE = "OFFHOOK_CALL_ID"
 
 
 def is_our_leg(node: str, channel_id: str) -> bool:

@@ -9,6 +9,7 @@ audio, hold, and hang up when told to: what SIPp's scenarios cannot be told in t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import struct
 from collections.abc import Mapping
@@ -113,6 +114,8 @@ class SipPeer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._serial = 0
+        self._registered = asyncio.Event()
+        self._register_as = ("", "", 0)
 
     async def open(self, port: int = 0) -> SipPeer:
         loop = asyncio.get_running_loop()
@@ -133,6 +136,46 @@ class SipPeer(asyncio.DatagramProtocol):
     def live(self) -> list[PeerCall]:
         """Calls that are not over."""
         return [call for call in self._calls.values() if not call.ended]
+
+    async def register(self, user: str, password: str, pbx_port: int) -> None:
+        """Register as an RM's phone, with digest authentication. Raises ``TimeoutError`` when it is not taken."""
+        self._registered.clear()
+        self._register_as = (user, password, pbx_port)
+        self._register("")
+        async with asyncio.timeout(5):
+            await self._registered.wait()
+
+    def _register(self, authorization: str) -> None:
+        user, _, port = self._register_as
+        self._serial += 1
+        uri = f"sip:127.0.0.1:{port}"
+        lines = [
+            f"REGISTER {uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKreg{self.port}x{self._serial}",
+            "Max-Forwards: 70",
+            f"From: <sip:{user}@127.0.0.1>;tag=reg",
+            f"To: <sip:{user}@127.0.0.1>",
+            f"Call-ID: register-{self.port}",
+            f"CSeq: {self._serial} REGISTER",
+            f"Contact: <sip:{user}@127.0.0.1:{self.port}>;expires=600",
+            *([f"Authorization: {authorization}"] if authorization else []),
+            "Content-Length: 0",
+        ]
+        self._send("\r\n".join(lines) + "\r\n\r\n", ("127.0.0.1", port))
+
+    def _register_answer(self, code: int, headers: dict[str, str]) -> None:
+        if code == 200:
+            self._registered.set()
+        elif code == 401:
+            user, password, port = self._register_as
+            asked = dict(re.findall(r'(\w+)="?([^",]+)"?', headers["www-authenticate"]))
+            uri, realm, nonce = f"sip:127.0.0.1:{port}", asked["realm"], asked["nonce"]
+            first = _md5(f"{user}:{realm}:{password}")
+            digest = _md5(f"{first}:{nonce}:00000001:peer:auth:{_md5(f'REGISTER:{uri}')}")
+            self._register(
+                f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}", response="{digest}", '
+                f'algorithm=MD5, cnonce="peer", qop=auth, nc=00000001, opaque="{asked.get("opaque", "")}"'
+            )
 
     # --- what a test tells a call -----------------------------------------------------------------
 
@@ -251,6 +294,9 @@ class SipPeer(asyncio.DatagramProtocol):
             self._end(call)
 
     def _response(self, first: str, headers: dict[str, str], addr: tuple[str, int]) -> None:
+        if "REGISTER" in headers.get("cseq", ""):
+            self._register_answer(int(first.split()[1]), headers)
+            return
         call = self._calls.get(headers["call-id"])
         if call and first.split()[1] == "200" and "INVITE" in headers.get("cseq", ""):
             self._request(call, "ACK", cseq=int(headers["cseq"].split()[0]))
@@ -275,7 +321,7 @@ class SipPeer(asyncio.DatagramProtocol):
         self._serial += 1
         lines = [
             f"{method} {target} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKpeer{self._serial}",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKpeer{self.port}x{self._serial}",
             "Max-Forwards: 70",
             f"From: {call.headers['to']};tag={call.tag}",
             f"To: {call.headers['from']}",
@@ -325,6 +371,10 @@ class SipPeer(asyncio.DatagramProtocol):
         self._tasks.add(task)
         call.tasks.append(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _media(body: str) -> tuple[str, int] | None:
