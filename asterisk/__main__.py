@@ -15,7 +15,8 @@ from pathlib import Path
 import click
 import structlog
 
-from asterisk.carrier.mix import SAMPLE, Behaviour, Mix, Rule, read_mix
+from asterisk.carrier.mix import Mix, Rule
+from asterisk.carrier.mix_file import SAMPLE, behaviour, read_mix
 from asterisk.errors import PbxError
 from asterisk.lab import Lab, lab_specs, start_lab
 from asterisk.program import find_program
@@ -65,11 +66,8 @@ def up(
 
 
 def _rule(text: str) -> Rule:
-    numbers, _, behaviour = text.partition("=")
-    try:
-        return Rule(numbers=numbers, behaviour=Behaviour(behaviour))
-    except ValueError as error:
-        raise click.BadParameter(f"{error}; there are {', '.join(Behaviour)}", param_hint="--rule") from error
+    numbers, _, name = text.partition("=")
+    return Rule(numbers=numbers, behaviour=behaviour(f"--rule {text}", name))
 
 
 async def _run(state: Path, rms: list[str], caller_ids: tuple[str, ...], mix: Mix) -> None:

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import signal
+import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 import structlog
 
@@ -39,7 +44,7 @@ class AsteriskProcess:
         self.instance = instance
         self._program = program
         self._listeners = listeners
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -48,7 +53,7 @@ class AsteriskProcess:
         A number in a pid file may meanwhile be another program's: it counts only with our file on its command
         line.
         """
-        if self._child is not None and self._child.returncode is None:
+        if self._child is not None and self._child.poll() is None:
             return self._child.pid
         try:
             pid = int(self.instance.pid_file.read_text(encoding="ascii"))
@@ -67,37 +72,55 @@ class AsteriskProcess:
         """
         for folder in self.instance.every_folder():
             make_folder(folder)
-        running = self.pid is not None
-        if not running:
-            must_be_free(self._listeners)
-            # What a killed Asterisk left would pass for this one's.
-            self.instance.control_socket.unlink(missing_ok=True)
-            self.instance.pid_file.unlink(missing_ok=True)
-            with (self.instance.log / "console.log").open("ab") as console:
-                self._child = await asyncio.create_subprocess_exec(
-                    self._program.path,
-                    "-f",
-                    "-C",
-                    self.instance.main_file,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=console,
-                    stderr=console,
-                    cwd=self.instance.folder,
-                    start_new_session=True,
-                )
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._booted()
-        except TimeoutError:
+        async with self._only_starter(timeout_s):
+            running = self.pid is not None
             if not running:
-                await self.stop()
-            raise DidNotStart(self._why(f"was not ready within {timeout_s:g} s")) from None
-        except BaseException:
-            if not running:
-                await asyncio.shield(self.stop())
-            raise
+                must_be_free(self._listeners)
+                self._launch()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._booted()
+            except BaseException as error:
+                why = self._why(f"was not ready within {timeout_s:g} s")
+                if not running:
+                    await asyncio.shield(self.stop())
+                if isinstance(error, TimeoutError):
+                    raise DidNotStart(why) from None
+                raise
         log.info("asterisk_taken_over" if running else "asterisk_started", instance=self.name, pid=self.pid)
         return not running
+
+    @contextlib.asynccontextmanager
+    async def _only_starter(self, timeout_s: float) -> AsyncIterator[None]:
+        with (self.instance.run / "start.lock").open("wb") as lock:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while not _locked(lock):  # noqa: ASYNC110
+                        await asyncio.sleep(POLL_S)
+            except TimeoutError:
+                raise DidNotStart(
+                    f"Another program has been starting Asterisk {self.name} for {timeout_s:g} s."
+                ) from None
+            yield
+
+    def _launch(self) -> None:
+        # What a killed Asterisk left would pass for this one's.
+        self.instance.control_socket.unlink(missing_ok=True)
+        self.instance.pid_file.unlink(missing_ok=True)
+        with self._console.open("wb") as console:
+            # Not asyncio's: a child of asyncio is killed when its loop closes, and calls must outlive us.
+            self._child = subprocess.Popen(
+                [self._program.path, "-f", "-C", self.instance.main_file],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                cwd=self.instance.folder,
+                start_new_session=True,
+            )
+
+    @property
+    def _console(self) -> Path:
+        return self.instance.log / "console.log"
 
     async def _booted(self) -> None:
         while not self.instance.control_socket.exists():
@@ -113,13 +136,12 @@ class AsteriskProcess:
                 return
 
     def _must_run(self) -> None:
-        if self._child is not None and self._child.returncode is not None:
+        if self._child is not None and self._child.poll() is not None:
             raise DidNotStart(self._why(f"ended with code {self._child.returncode}"))
 
     def _why(self, what: str) -> str:
-        console = self.instance.log / "console.log"
-        lines = console.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_SHOWN:]
-        return "\n".join([f"Asterisk {self.name} {what}; its last words ({console}):", *lines])
+        lines = self._console.read_text(encoding="utf-8", errors="replace").splitlines()[-LINES_SHOWN:]
+        return "\n".join([f"Asterisk {self.name} {what}; its last words ({self._console}):", *lines])
 
     async def command(self, text: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
         """What Asterisk answers to a console command.
@@ -174,16 +196,25 @@ class AsteriskProcess:
             if next_signal is not None and self.pid == pid:
                 log.warning("asterisk_signalled", instance=self.name, pid=pid, signal=next_signal.name)
                 os.kill(pid, next_signal)
-        log.info("asterisk_stopped", instance=self.name, pid=pid, still_there=self.pid is not None)
+        if self.pid is None:
+            log.info("asterisk_stopped", instance=self.name, pid=pid)
+        else:
+            log.error("asterisk_would_not_end", instance=self.name, pid=pid)
 
     async def _ended(self, pid: int) -> bool:
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                if self._child is not None and self._child.pid == pid:
-                    await self._child.wait()
-                # Taken over, it is no child of ours: there is nothing to wait for but its end.
+                # Taken over, it is no child of ours, and gives no event at its end.
                 while self.pid == pid:  # noqa: ASYNC110
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             return False
         return True
+
+
+def _locked(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the simulated customers behave: a mix file (TOML, see ``sample.toml``) and the decision for one call.
+"""How the simulated customers behave: the mix, and the decision for one call.
 
 A decision depends on the seed, the number and how often that number was called, and on nothing else: one seed
 gives one demo. The carrier's dialplan makes the same decision with the same arithmetic; ``decide`` foretells it.
@@ -8,12 +8,10 @@ gives one demo. The carrier's dialplan makes the same decision with the same ari
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import md5
-from pathlib import Path
 from typing import Final
 
 from asterisk.errors import BadSpec
@@ -37,7 +35,8 @@ class Behaviour(StrEnum):
     FORBIDDEN = "forbidden"  #: 403
     CONGESTED = "congested"  #: 503
     SILENT = "silent"  #: 100 and then nothing, for ever
-    REDIRECT = "redirect"  #: 302 to a number that costs money
+    REDIRECT = "redirect"  #: 302 to a number that costs money (``COSTLY_NUMBER``)
+    REDIRECT_TO_US = "redirect_to_us"  #: 302 to the caller ID of the call
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """The whole mix file."""
+    """How all customers behave; ``mix_file.read_mix`` reads one."""
 
     seed: int = 1
     chance: Mapping[Behaviour, int]  #: weights; what no rule names behaves by chance
@@ -129,6 +128,7 @@ class Mix:
 
 
 CHANCES: Final = 10_000
+COSTLY_NUMBER: Final = "+882123456789"
 
 # Which hex digits (first, count) of the hash decide what.
 HASH_DIGITS: Final = {
@@ -181,52 +181,3 @@ def decide(mix: Mix, number: str, attempt: int) -> Decision:
         ring_ms=drawn("ring", times.voicemail_ring if behaviour is Behaviour.VOICEMAIL else times.ring),
         talk_ms=talk,
     )
-
-
-SAMPLE: Final = Path(__file__).with_name("sample.toml")
-
-
-def read_mix(path: Path) -> Mix:
-    """Read a mix file.
-
-    Raises:
-        BadSpec: no such file, no TOML, or a key or value that a mix file does not have (named).
-    """
-    try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadSpec(f"{path} cannot be read as a mix file: {error}") from error
-    try:
-        return _mix(said)
-    except (BadSpec, TypeError, ValueError, AttributeError) as error:
-        raise BadSpec(f"{path}: {error}") from error
-
-
-def _mix(said: dict[str, object]) -> Mix:
-    known = {"seed", "waits_for_us", "chance", "times_s", "rule"}
-    if unknown := sorted(said.keys() - known):
-        raise BadSpec(f"there is no {unknown[0]!r}; there are {', '.join(sorted(known))}.")
-    seed, waits = said.get("seed", 1), said.get("waits_for_us", 0.3)
-    if not isinstance(seed, int) or not isinstance(waits, int | float):
-        raise BadSpec("seed is a whole number, and waits_for_us a number.")
-    times = {
-        name: Span(least_ms=round(least * 1000), most_ms=round(most * 1000))
-        for name, (least, most) in _table(said, "times_s").items()
-    }
-    rules = said.get("rule", [])
-    if not isinstance(rules, list):
-        raise BadSpec("rules are written as [[rule]].")
-    return Mix(
-        seed=seed,
-        chance={Behaviour(name): int(weight) for name, weight in _table(said, "chance").items()},
-        rules=tuple(Rule(numbers=rule["numbers"], behaviour=Behaviour(rule["behaviour"])) for rule in rules),
-        times=Times(**times),
-        waits_for_us=float(waits),
-    )
-
-
-def _table(said: dict[str, object], name: str) -> dict[str, object]:
-    table = said.get(name, {})
-    if not isinstance(table, dict):
-        raise BadSpec(f"{name} is a table: [{name}].")
-    return table

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from asterisk import modules
-from asterisk.carrier.mix import CHANCES, HASH_DIGITS, Behaviour, Mix
+from asterisk.carrier.mix import CHANCES, COSTLY_NUMBER, HASH_DIGITS, Behaviour, Mix
 from asterisk.program import Program
 from asterisk.render import render_instance
 from asterisk.spec import Instance, Sip
@@ -107,6 +107,7 @@ def render_carrier(spec: CarrierSpec, program: Program) -> dict[str, str]:
             "times": spec.mix.times,
             "chances": CHANCES,
             "digits": HASH_DIGITS,
+            "costly_number": COSTLY_NUMBER,
             "refusals": {behaviour.value: cause for behaviour, cause in REFUSALS.items()},
             "ringing_refusals": {behaviour.value: cause for behaviour, cause in RINGING_REFUSALS.items()},
             "phrases": sum(name.startswith("phrase-") for name in PHRASES),
