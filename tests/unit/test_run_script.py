@@ -137,10 +137,12 @@ def test_the_version_is_read_from_what_asterisk_says(cache: Path, tmp_path: Path
 
 
 def test_the_newest_cached_version_is_taken(cache: Path) -> None:
-    """Versions are compared as numbers: 22.10 is newer than 22.9."""
+    """Versions are compared as numbers: 22.10 is newer than 22.9. What an older set-up made is left alone."""
+    kind = steps(cache, "tree_kind").stdout
     for version in ("22.9.0", "22.10.1", "22.10.0"):
-        (cache / f"asterisk-{version}-arch").mkdir(parents=True)
-    assert steps(cache, "arch=arch; cached_asterisk").stdout == f"{cache}/asterisk-22.10.1-arch\n"
+        (cache / f"asterisk-{version}-{kind}").mkdir(parents=True)
+    (cache / "asterisk-22.11.0-made-another-way").mkdir()
+    assert steps(cache, "cached_asterisk").stdout == f"{cache}/asterisk-22.10.1-{kind}\n"
 
 
 def test_without_root_a_sentence_names_the_missing_packages(cache: Path) -> None:

@@ -42,7 +42,9 @@ host_data_dir() {
     return 1
 }
 
-cached_asterisk() { newest "$cache"/asterisk-[0-9]*-"$arch"; }
+tree_kind() { printf '%s-%s' "$arch" "$(recipe asterisk.sh)"; }
+
+cached_asterisk() { newest "$cache"/asterisk-[0-9]*-"$(tree_kind)"; }
 
 install_asterisk() {
     if host_asterisk_fits; then
@@ -86,7 +88,7 @@ make_asterisk_tree() {
         "$tree/bin/asterisk" -V
         return 1
     }
-    mv "$tree" "$cache/asterisk-$version-$arch"
+    mv "$tree" "$cache/asterisk-$version-$(tree_kind)"
 }
 
 # The tree's C library is newer than the machine's, so its programs are run by the tree's own dynamic loader.

@@ -99,5 +99,9 @@ newest() {
 
 checksum() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
+# recipe SCRIPT: what tells results of one way of making from those of another; it stands in their folder's name,
+# so that nobody gets an old result from the cache after the way has changed.
+recipe() { checksum "$here/$1" | cut -c 1-8; }
+
 # holds FILE TEXT: the stamp in FILE says exactly TEXT.
 holds() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }

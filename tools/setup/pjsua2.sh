@@ -8,7 +8,7 @@ wheel_kind() {
     [ -n "$python" ] || return 0
     tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
     distribution=$(. /etc/os-release && printf '%s%s' "$ID" "${VERSION_ID-}")
-    printf '%s-%s-%s%s' "$tag" "$distribution" "$arch" "${OFFHOOK_PJSUA2_ASSERTS:+-asserts}"
+    printf '%s-%s-%s-%s%s' "$tag" "$distribution" "$arch" "$(recipe pjsua2.sh)" "${OFFHOOK_PJSUA2_ASSERTS:+-asserts}"
 }
 
 cached_wheel() { newest "$cache"/wheels/pjsua2-*-"$(wheel_kind)"; }
