@@ -196,6 +196,11 @@ async def close_floor(floor: Floor) -> None:
         await floor.telephony.stop()
         if floor._reader is not None:
             await floor._reader
-        await floor.carrier.close()
-        for phone in floor.phones.values():
-            await phone.close()
+        await close_floor_peers(floor)
+
+
+async def close_floor_peers(floor: Floor) -> None:
+    """The phones and the carrier."""
+    await floor.carrier.close()
+    for phone in floor.phones.values():
+        await phone.close()

@@ -95,6 +95,15 @@ class RtpPort(asyncio.DatagramProtocol):
             due += 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
 
+    def press(self, digit: str, address: tuple[str, int]) -> None:
+        """One key: start, end three times, as RFC 4733 asks."""
+        if self._transport is None:
+            return
+        event = "0123456789*#".index(digit)
+        for step, (end, duration) in enumerate(((0, 160), (0x80, 320), (0x80, 320), (0x80, 320))):
+            head = struct.pack("!BBHII", 0x80, 101 | (0x80 if step == 0 else 0), 9000 + step, 777, 0x0FF)
+            self._transport.sendto(head + struct.pack("!BBH", event, end | 10, duration), address)
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -116,6 +125,7 @@ class SipPeer(asyncio.DatagramProtocol):
         self._serial = 0
         self._registered = asyncio.Event()
         self._register_as = ("", "", 0)
+        self._expires_s = 600
 
     async def open(self, port: int = 0) -> SipPeer:
         loop = asyncio.get_running_loop()
@@ -137,13 +147,18 @@ class SipPeer(asyncio.DatagramProtocol):
         """Calls that are not over."""
         return [call for call in self._calls.values() if not call.ended]
 
-    async def register(self, user: str, password: str, pbx_port: int) -> None:
+    async def register(self, user: str, password: str, pbx_port: int, *, expires_s: int = 600) -> None:
         """Register as an RM's phone, with digest authentication. Raises ``TimeoutError`` when it is not taken."""
         self._registered.clear()
         self._register_as = (user, password, pbx_port)
+        self._expires_s = expires_s
         self._register("")
         async with asyncio.timeout(5):
             await self._registered.wait()
+
+    async def unregister(self) -> None:
+        """The phone says goodbye to the PBX."""
+        await self.register(*self._register_as, expires_s=0)
 
     def _register(self, authorization: str) -> None:
         user, _, port = self._register_as
@@ -157,7 +172,7 @@ class SipPeer(asyncio.DatagramProtocol):
             f"To: <sip:{user}@127.0.0.1>",
             f"Call-ID: register-{self.port}",
             f"CSeq: {self._serial} REGISTER",
-            f"Contact: <sip:{user}@127.0.0.1:{self.port}>;expires=600",
+            f"Contact: <sip:{user}@127.0.0.1:{self.port}>;expires={self._expires_s}",
             *([f"Authorization: {authorization}"] if authorization else []),
             "Content-Length: 0",
         ]
@@ -184,6 +199,36 @@ class SipPeer(asyncio.DatagramProtocol):
         self._end(call)
         self._request(call, "BYE")
 
+    def info_dtmf(self, call: PeerCall, digit: str) -> None:
+        """Press a key: RFC 4733 packets in the audio stream."""
+        if call.rtp and call.media_address:
+            call.rtp.press(digit, call.media_address)
+
+    def call(self, target: str, caller: str, pbx_port: int) -> PeerCall:
+        """Call the PBX; the call is answered by it or not at all."""
+        self._serial += 1
+        call = PeerCall(
+            user=caller,
+            headers={
+                "to": f"<sip:{caller}@127.0.0.1>",
+                "from": f"<sip:{target}@127.0.0.1>",
+                "contact": f"<sip:{target}@127.0.0.1:{pbx_port}>",
+            },
+            invite="",
+            address=("127.0.0.1", pbx_port),
+            call_id=f"out-{self.port}-{self._serial}",
+            tag=f"peer{self._serial}",
+            script=self.default,
+        )
+        self._calls[call.call_id] = call
+        self._spawn(call, self._place(call))
+        return call
+
+    async def _place(self, call: PeerCall) -> None:
+        call.rtp = RtpPort()
+        await call.rtp.open()
+        self._request(call, "INVITE", self._sdp(call))
+
     def hold(self, call: PeerCall, held: bool) -> None:
         """Re-INVITE that puts the other side on hold, or takes it back."""
         self._request(call, "INVITE", self._sdp(call, "sendonly" if held else "sendrecv"))
@@ -203,7 +248,7 @@ class SipPeer(asyncio.DatagramProtocol):
             key = name.strip().lower()
             headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
         if first.startswith("SIP/2.0"):
-            self._response(first, headers, addr)
+            self._response(first, headers, body)
             return
         method, target, _ = first.split(" ", 2)
         match method:
@@ -293,12 +338,19 @@ class SipPeer(asyncio.DatagramProtocol):
             self._reply(call.invite, 487, "Request Terminated", addr, tag=call.tag)
             self._end(call)
 
-    def _response(self, first: str, headers: dict[str, str], addr: tuple[str, int]) -> None:
+    def _response(self, first: str, headers: dict[str, str], body: str) -> None:
         if "REGISTER" in headers.get("cseq", ""):
             self._register_answer(int(first.split()[1]), headers)
             return
         call = self._calls.get(headers["call-id"])
         if call and first.split()[1] == "200" and "INVITE" in headers.get("cseq", ""):
+            if not call.answered:
+                call.answered = True
+                call.headers["from"] = headers["to"]
+                call.media_address = _media(body)
+                if call.rtp and call.media_address:
+                    call.rtp.sending = True
+                    self._spawn(call, call.rtp.send_to(call.media_address))
             self._request(call, "ACK", cseq=int(headers["cseq"].split()[0]))
 
     def _end(self, call: PeerCall) -> None:

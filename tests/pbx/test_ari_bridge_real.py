@@ -9,9 +9,39 @@ from pathlib import Path
 
 import pytest
 
+from ari_bridge.access import Timings
 from asterisk.spec import PbxSpec
-from dialer.telephony import HangUpReason, LegAnswered, LegJoined, LegRinging, StrangerHungUp
-from tests.pbx.ari_floor import CALLER_ID, CUSTOMER, Floor, close_floor, open_floor, pbx_spec, run_pbx
+from dialer.telephony import (
+    BridgeId,
+    ConnectRm,
+    Digit,
+    HangUpReason,
+    InboundCall,
+    LegAnswered,
+    LegEnded,
+    LegId,
+    LegJoined,
+    LegRinging,
+    NotDone,
+    PlaybackFinished,
+    Refusal,
+    RmLegAlive,
+    RmLegSilent,
+    StrangerHungUp,
+    SurveyedState,
+)
+from tests.pbx.ari_floor import (
+    CALLER_ID,
+    CUSTOMER,
+    NODE,
+    Floor,
+    close_floor,
+    close_floor_peers,
+    new_bridge,
+    open_floor,
+    pbx_spec,
+    run_pbx,
+)
 from tests.pbx.sip_peer import Script, answers, refuses
 from vocabulary.dispositions import Disposition, EndedBy, decide
 
@@ -31,6 +61,14 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PbxSpec]:
 async def floor(spec: PbxSpec) -> AsyncIterator[Floor]:
     """Peers and bridge of one test."""
     opened = await open_floor(spec)
+    yield opened
+    await close_floor(opened)
+
+
+@pytest.fixture
+async def silent_floor(spec: PbxSpec) -> AsyncIterator[Floor]:
+    """The same with the timers of production: for what is said of seconds."""
+    opened = await open_floor(spec, Timings())
     yield opened
     await close_floor(opened)
 
@@ -187,3 +225,171 @@ async def test_failsafe_call_is_joined_by_one_request(floor: Floor) -> None:
     await floor.until(lambda: rtp.received > 10, "audio from the RM")
     await floor.telephony.hang_up(leg)
     assert decide((await floor.ended(leg)).end) is Disposition.ANSWERED
+
+
+async def test_rule_10_rm_phone_that_dies_is_noticed(spec: PbxSpec, silent_floor: Floor) -> None:
+    """A phone that stops sending is silent within 5 s, and alive again when it sends; hold is told at once."""
+    floor = silent_floor
+    rm, _ = await floor.connect()
+    rtp = floor.phones["anna"].live()[0].rtp
+    assert rtp is not None
+    await asyncio.sleep(2)
+    rtp.sending = False
+    began = asyncio.get_running_loop().time()
+    assert (await floor.wait_for(RmLegSilent, rm)).why == "no_audio"
+    assert asyncio.get_running_loop().time() - began <= 5.0
+    rtp.sending = True
+    await floor.wait_for(RmLegAlive, rm)
+
+
+async def test_rule_10_audio_is_counted_in_a_call(silent_floor: Floor) -> None:
+    """A talking RM is not called silent, whatever technology the bridge changes to."""
+    floor = silent_floor
+    rm, bridge = await floor.connect()
+    customer = await floor.dial(bridge, answers(0.05))
+    await floor.wait_for(LegAnswered, customer)
+    first = await floor.telephony.rtp_counts(rm)
+    await asyncio.sleep(4)
+    second = await floor.telephony.rtp_counts(rm)
+    assert second.received - first.received > 150
+    assert not floor.all_of(RmLegSilent)
+
+
+async def test_rule_10_hold_is_told_at_once(floor: Floor) -> None:
+    """An RM who presses hold on the phone is not free, until it is taken back."""
+    rm, _ = await floor.connect()
+    phone = floor.phones["anna"]
+    phone.hold(phone.live()[0], True)
+    assert (await floor.wait_for(RmLegSilent, rm)).why == "hold"
+    phone.hold(phone.live()[0], False)
+    await floor.wait_for(RmLegAlive, rm)
+
+
+async def test_rule_11_no_identity_goes_to_the_other_party(floor: Floor) -> None:
+    """Joining sends no re-INVITE or UPDATE with the other party's identity to either side."""
+    rm, bridge = await floor.connect()
+    customer = await floor.dial(bridge, answers(0.05))
+    await floor.wait_for(LegAnswered, customer)
+    await asyncio.sleep(0.5)
+    for peer in (floor.carrier, floor.phones["anna"]):
+        requests = [text.split(" ", 1)[0] for text in peer.messages if not text.startswith("SIP/2.0")]
+        assert requests.count("INVITE") == 1
+        assert "UPDATE" not in requests
+    assert rm
+
+
+async def test_rule_13_customer_outlives_the_rms_leg(floor: Floor) -> None:
+    """When the RM's phone hangs up, its leg ends; the customer's stays until we end it, and was bridged."""
+    rm, bridge = await floor.connect()
+    customer = await floor.dial(bridge, answers(0.05))
+    await floor.wait_for(LegAnswered, customer)
+    phone = floor.phones["anna"]
+    phone.hang_up(phone.live()[0])
+    assert (await floor.ended(rm)).end.was_up
+    assert not floor.all_of(LegEnded, customer)
+    await floor.telephony.hang_up(customer)
+    assert (await floor.ended(customer)).end.bridged
+
+
+async def test_rm_phone_that_rejects_ends_its_leg(floor: Floor) -> None:
+    """A phone that is busy gives the end of its leg with the cause; no bridge is left."""
+    leg, bridge = LegId(NODE, f"rm-{NODE}-anna-77-1"), BridgeId(NODE, f"b-{NODE}-anna-77-1")
+    floor.phones["anna"].default = refuses(486)
+    await floor.telephony.connect_rm(
+        ConnectRm(leg=leg, bridge=bridge, rm="anna", endpoint="PJSIP/rm-anna", answer_timeout_s=8)
+    )
+    assert (await floor.ended(leg)).end.tech_cause == 486
+    await floor.telephony.release_bridge(bridge)
+
+
+async def test_unregistered_phone_is_refused(floor: Floor) -> None:
+    """A phone that is not registered, or does not exist, is a definite no and leaves no bridge."""
+    for name in ("nobody", "ben"):
+        await floor.phones["ben"].unregister()
+        leg, bridge = LegId(NODE, f"rm-{NODE}-{name}-78-1"), BridgeId(NODE, f"b-{NODE}-{name}-78-1")
+        with pytest.raises(NotDone) as caught:
+            await floor.telephony.connect_rm(
+                ConnectRm(leg=leg, bridge=bridge, rm=name, endpoint=f"PJSIP/rm-{name}", answer_timeout_s=8)
+            )
+        assert caught.value.refusal is Refusal.UNKNOWN_ENDPOINT
+    assert not await floor.telephony.survey()
+
+
+async def test_a_caller_back_is_announced_answered_and_joined(floor: Floor) -> None:
+    """Somebody who calls our caller ID back is an inbound leg: answered, joined, heard, ended."""
+    _, bridge = await floor.connect()
+    floor.carrier.call(CALLER_ID, CUSTOMER, floor.spec.sip.port)
+    inbound = await floor.wait_for(InboundCall)
+    assert (inbound.pii_number, inbound.called, inbound.trunk) == (CUSTOMER, CALLER_ID, "carrier")
+    await floor.telephony.answer(inbound.leg)
+    await floor.wait_for(LegAnswered, inbound.leg)
+    await floor.telephony.bridge(inbound.leg, bridge)
+    await floor.wait_for(LegJoined, inbound.leg)
+    floor.carrier.hang_up(floor.carrier.live()[0])
+    assert (await floor.ended(inbound.leg)).end.bridged
+
+
+async def test_an_announcement_comes_to_its_end(floor: Floor) -> None:
+    """An answered customer without an RM hears an announcement, and we hear its end."""
+    leg = await floor.dial(None, answers(0.05))
+    await floor.wait_for(LegAnswered, leg)
+    await floor.until(lambda: floor.telephony._book.find(leg.id).entered.is_set(), "in the application")
+    sound = f"sound:{floor.spec.sounds}/nobody_available"
+    await floor.telephony.play(leg, "p-1", sound)
+    assert (await floor.wait_for(PlaybackFinished, leg)).playback == "p-1"
+
+
+async def test_keys_are_heard(floor: Floor) -> None:
+    """A key pressed by the customer is an event of its leg."""
+    _, bridge = await floor.connect()
+    leg = await floor.dial(bridge, answers(0.05))
+    await floor.wait_for(LegAnswered, leg)
+    floor.carrier.info_dtmf(floor.carrier.live()[0], "5")
+    assert (await floor.wait_for(Digit, leg)).digit == "5"
+
+
+async def test_rule_02_answered_while_nobody_listens_hears_who_called(spec: PbxSpec) -> None:
+    """The dialer dies while a fail-safe call rings: the customer answers and hears the message, then BYE."""
+    floor = await open_floor(spec)
+    try:
+        await floor.dial(None, answers(0.6))
+        await floor.until(lambda: floor.carrier.invites, "an INVITE")
+    finally:
+        await floor.telephony.stop()
+    call = floor.carrier.invites[0]
+    await floor.until(lambda: call.answered and call.rtp and call.rtp.received > 50, "the message")
+    await floor.until(lambda: call.bye_received, "BYE after the message")
+    await close_floor_peers(floor)
+
+
+async def test_rule_01_early_bridge_connects_while_nobody_listens(spec: PbxSpec) -> None:
+    """The dialer dies while a customer rings in an RM's bridge: the answer connects them all the same."""
+    floor = await open_floor(spec)
+    try:
+        await floor.connect()
+        _, bridge = floor.events[-1].leg, floor.telephony._book.all()[0].bridge
+        await floor.dial(bridge, answers(0.6))
+    finally:
+        await floor.telephony.stop()
+    await floor.until(lambda: floor.carrier.invites and floor.carrier.invites[0].answered, "an answer")
+    rtp = floor.carrier.invites[0].rtp
+    assert rtp is not None
+    await floor.until(lambda: rtp.received > 30, "the RM's audio at the customer")
+    # A new life finds them, takes them over and hears their end.
+    second = await new_bridge(spec)
+    await second.start()
+    floor.telephony, floor.events = second, []
+    reader = asyncio.get_running_loop().create_task(floor.read(), name="floor-events")
+    legs = await second.survey()
+    assert [(leg.state, leg.bridge) for leg in legs] == [(SurveyedState.UP, bridge)] * 2
+    for leg in legs:
+        await second.adopt(leg.leg, customer=leg.leg.id.startswith("c-"), bridge=leg.bridge)
+    floor.carrier.hang_up(floor.carrier.live()[0])
+    end = (await floor.ended(legs[0].leg)).end
+    assert (end.was_up, end.bridged, decide(end)) == (True, True, Disposition.ANSWERED)
+    await second.hang_up(legs[1].leg)
+    await floor.ended(legs[1].leg)
+    await second.release_bridge(bridge)
+    await second.stop()
+    await reader
+    await close_floor_peers(floor)
