@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ari_bridge.access import AriAccess
@@ -33,8 +33,9 @@ class LabFloor:
         mix: Mix,
         caller_ids: tuple[str, ...],
         company: str,
+        trunk: tuple[str, int] | None = None,
     ) -> LabFloor:
-        """PBX and carrier up. The phones come with ``start_phones``."""
+        """PBX and carrier up; ``trunk``: where the PBX sends its calls instead. The phones come with ``start_phones``."""
         pbx_spec, carrier_spec = lab_specs(
             state=state,
             rms=rms,
@@ -43,6 +44,9 @@ class LabFloor:
             caller_ids=caller_ids,
             company=company,
         )
+        if trunk is not None:
+            elsewhere = replace(pbx_spec.trunks[0], host=trunk[0], port=trunk[1])
+            pbx_spec = replace(pbx_spec, trunks=(elsewhere, *pbx_spec.trunks[1:]))
         return cls(await start_lab(pbx_spec, carrier_spec, find_program(Path(sys.prefix))))
 
     @property

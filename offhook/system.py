@@ -43,6 +43,7 @@ class System:
     clock: SystemClock
     ids: SystemIds
     db: SqliteWriter
+    ring: KeyRing
     cipher: FieldCipher
     bus: CommandBus
     live: LiveBus
@@ -104,6 +105,7 @@ class System:
             clock=clock,
             ids=ids,
             db=db,
+            ring=ring,
             cipher=cipher,
             bus=bus,
             live=live,
