@@ -89,7 +89,7 @@ class AriHttp:
                 timeout=aiohttp.ClientTimeout(total=limit),
             ) as response:
                 content = await response.read()
-                return _read_answer(response.status, content)
+                return read_answer(response.status, content)
         except aiohttp.ClientConnectorError as error:
             return Refused(None, type(error).__name__)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -101,7 +101,8 @@ def authorization(access: AriAccess) -> str:
     return aiohttp.encode_basic_auth(access.user, access.password)
 
 
-def _read_answer(status: int, content: bytes) -> Outcome:
+def read_answer(status: int, content: bytes) -> Outcome:
+    """What an answer of the PBX means."""
     if status < 300:
         return Done(content)
     message = _message(content)

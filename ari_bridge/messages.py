@@ -145,7 +145,8 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
         ApplicationReplaced,
     )
 }
-#: Everything we want to hear; the rest is filtered out on the PBX.
+#: Everything we want to hear; the rest is filtered out on the PBX. The filter holds for ApplicationReplaced too:
+#: left out here, another dialer would take over unheard.
 WANTED_EVENTS: tuple[str, ...] = tuple(_DECODERS)
 _HEAD = msgspec.json.Decoder(_Head)
 _GENERIC = msgspec.json.Decoder(Event)

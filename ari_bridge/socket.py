@@ -56,9 +56,11 @@ class EventSocket:
         assert self._socket is not None
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                if _REPLACED in message.data:
-                    self.replaced = True
                 put(message.data)
+                if _REPLACED in message.data:
+                    # The PBX leaves this socket open and silent, so its end must be ours.
+                    self.replaced = True
+                    return "replaced"
         error = self._socket.exception()
         return type(error).__name__ if error is not None else f"closed {self._socket.close_code}"
 

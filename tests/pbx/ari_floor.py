@@ -156,10 +156,13 @@ class Floor:
         return event
 
 
-async def new_bridge(spec: PbxSpec, timings: Timings = QUICK, **limits: object) -> AriTelephony:
+async def new_bridge(
+    spec: PbxSpec, timings: Timings = QUICK, *, ari_port: int | None = None, **limits: object
+) -> AriTelephony:
     """The bridge for a PBX, not started."""
+    url = f"http://127.0.0.1:{ari_port or spec.ari.port}/ari"
     return AriTelephony(
-        AriAccess(url=spec.ari.url, user=spec.ari.user, password=spec.ari.password, app=spec.app, node=NODE),
+        AriAccess(url=url, user=spec.ari.user, password=spec.ari.password, app=spec.app, node=NODE),
         [
             TrunkLimits(
                 name=TRUNK,
@@ -173,14 +176,16 @@ async def new_bridge(spec: PbxSpec, timings: Timings = QUICK, **limits: object) 
     )
 
 
-async def open_floor(spec: PbxSpec, timings: Timings = QUICK, **limits: object) -> Floor:
-    """Peers and bridge on a running PBX."""
+async def open_floor(
+    spec: PbxSpec, timings: Timings = QUICK, *, ari_port: int | None = None, **limits: object
+) -> Floor:
+    """Peers and bridge on a running PBX; ``ari_port``: reached over another port than its own."""
     carrier = await SipPeer().open(spec.trunks[0].port)
     phones = {}
     for rm in spec.rms:
         phones[rm.name] = await SipPeer(default=answers(0.01)).open()
         await phones[rm.name].register(rm.endpoint, rm.password, spec.sip.port)
-    telephony = await new_bridge(spec, timings, **limits)
+    telephony = await new_bridge(spec, timings, ari_port=ari_port, **limits)
     await telephony.start()
     floor = Floor(spec=spec, telephony=telephony, carrier=carrier, phones=phones)
     floor._reader = asyncio.get_running_loop().create_task(floor.read(), name="floor-events")

@@ -192,6 +192,11 @@ class SipPeer(asyncio.DatagramProtocol):
                 f'algorithm=MD5, cnonce="peer", qop=auth, nc=00000001, opaque="{asked.get("opaque", "")}"'
             )
 
+    def forget_calls(self) -> None:
+        """The other side died without a word."""
+        for call in self.live():
+            self._end(call)
+
     # --- what a test tells a call -----------------------------------------------------------------
 
     def hang_up(self, call: PeerCall) -> None:
