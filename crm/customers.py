@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.sql import Select
@@ -22,12 +22,10 @@ from crm.records import (
     token_blind,
 )
 from crm.tables import consent, customer, customer_name_token, customer_number, purchase
+from foundation.encryption import FieldCipher
 from lawful.errors import BadNumber
 from lawful.numbers import masked, parse
 from vocabulary.states import NumberState
-
-if TYPE_CHECKING:
-    from foundation.encryption import FieldCipher
 
 ACTIVE: Final = "active"
 ERASED: Final = "erased"
@@ -83,8 +81,8 @@ def insert_sealed(
     if not customers:
         return []
     marks: Sequence[str | None] = digests or [None] * len(customers)
-    inserted = conn.execute(
-        insert(customer).returning(customer.c.id, sort_by_parameter_order=True),
+    conn.execute(
+        insert(customer),
         [
             {
                 "source": one.source,
@@ -99,7 +97,7 @@ def insert_sealed(
             for one, mark in zip(customers, marks, strict=True)
         ],
     )
-    ids = list(inserted.scalars())
+    ids = _ids_of(conn, customers)
     pairs = list(zip(ids, customers, strict=True))
     _insert_all(conn, customer_name_token, [row for id_, one in pairs for row in token_rows(id_, one)])
     _insert_all(
@@ -208,6 +206,21 @@ def consent_rows(
         }
         for said in one.consents
     ]
+
+
+def _ids_of(conn: Connection, customers: Sequence[SealedCustomer]) -> list[int]:
+    # Asking afterwards is several times faster than RETURNING in order, which SQLite does row by row.
+    who = customer.c
+    ids: dict[tuple[str, str], int] = {}
+    for source in sorted({one.source for one in customers}):
+        names = [one.external_id for one in customers if one.source == source]
+        rows = conn.execute(
+            select(who.id, who.external_id)
+            .where(who.source == source, who.external_id.in_(names))
+            .order_by(who.id)
+        )
+        ids |= {(source, row.external_id): row.id for row in rows}
+    return [ids[one.source, one.external_id] for one in customers]
 
 
 def _insert_all(conn: Connection, table: Any, rows: list[dict[str, Any]]) -> None:

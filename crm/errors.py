@@ -6,8 +6,9 @@
     CrmError
     ├── NoSuchCustomer       no customer, or no number, has this id
     ├── BadMapping           a mapping file is wrong; names file, line and key
-    └── ImportRefused        a file cannot be imported; nothing of it was taken over
-        └── UndoRefused      an import cannot be undone any more; nothing was changed
+    ├── ImportRefused        a file cannot be imported; nothing of it was taken over
+    ├── ImportBusy           somebody imports, or undoes, the same file at the same time
+    └── UndoRefused          an import cannot be undone any more; nothing was changed
 """
 
 from __future__ import annotations
@@ -29,5 +30,9 @@ class ImportRefused(CrmError):
     """A file cannot be imported; nothing of it was taken over."""
 
 
-class UndoRefused(ImportRefused):
+class ImportBusy(CrmError):
+    """Somebody imports, or undoes, the same file at the same time; theirs goes on."""
+
+
+class UndoRefused(CrmError):
     """An import cannot be undone any more; nothing was changed."""

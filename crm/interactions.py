@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, literal, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from crm.tables import interaction
-
-if TYPE_CHECKING:
-    from foundation.encryption import FieldCipher
+from foundation.db.dialect import insert_if_absent
+from foundation.encryption import FieldCipher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,6 @@ class InteractionLine:
 
 def append(conn: Connection, cipher: FieldCipher, new: NewInteraction) -> bool:
     """Add it; False when this event of this source is there already (nothing is changed then)."""
-    row = interaction.c
     note = None
     if new.note:
         owner = f"{new.source}/{new.source_event_id}"
@@ -78,9 +76,7 @@ def append(conn: Connection, cipher: FieldCipher, new: NewInteraction) -> bool:
         "source": new.source,
         "source_event_id": new.source_event_id,
     }
-    there = exists().where(row.source == new.source, row.source_event_id == new.source_event_id)
-    fresh = select(*(literal(value, row[name].type) for name, value in values.items())).where(~there)
-    return conn.execute(insert(interaction).from_select(list(values), fresh)).rowcount == 1
+    return insert_if_absent(conn, interaction, values)
 
 
 def timeline(

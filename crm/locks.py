@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, delete, or_, update
 
 from crm.tables import number_lock
+from foundation.db.dialect import insert_if_absent
 
 
 def lock_number(conn: Connection, blind: str, holder: str, now: datetime, until: datetime) -> bool:
@@ -26,13 +27,7 @@ def lock_number(conn: Connection, blind: str, holder: str, now: datetime, until:
     )
     if renewed.rowcount:
         return True
-    new_row = select(
-        literal(blind, lock.e164_blind.type),
-        literal(holder, lock.holder.type),
-        literal(until, lock.until.type),
-    ).where(~exists().where(lock.e164_blind == blind))
-    taken = conn.execute(insert(number_lock).from_select(["e164_blind", "holder", "until"], new_row))
-    return taken.rowcount == 1
+    return insert_if_absent(conn, number_lock, {"e164_blind": blind, "holder": holder, "until": until})
 
 
 def unlock_number(conn: Connection, holder: str) -> int:

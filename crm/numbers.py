@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from sqlalchemy import Connection, select, update
@@ -14,10 +14,8 @@ from crm import suppression
 from crm.errors import NoSuchCustomer
 from crm.records import owner_of
 from crm.tables import customer, customer_number
+from foundation.encryption import FieldCipher
 from vocabulary.states import NumberState
-
-if TYPE_CHECKING:
-    from foundation.encryption import FieldCipher
 
 log = structlog.get_logger(__name__)
 

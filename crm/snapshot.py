@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Connection, Row, select
@@ -20,13 +20,11 @@ from crm.errors import NoSuchCustomer
 from crm.interactions import InteractionLine, timeline
 from crm.records import owner_of
 from crm.tables import customer, customer_number, purchase
+from foundation.encryption import FieldCipher
 from lawful.hours import Window
 from lawful.numbers import masked
 from lawful.zones import known_zone
 from vocabulary.states import NumberState
-
-if TYPE_CHECKING:
-    from foundation.encryption import FieldCipher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,7 @@ customer = Table(
 customer_name_token = Table(
     "customer_name_token",
     metadata,
-    Column("token_blind", String(64), primary_key=True),
+    Column("token_blind", String(24), primary_key=True),
     Column("customer_id", ForeignKey("customer.id"), primary_key=True, index=True),
     sqlite_with_rowid=False,
 )
