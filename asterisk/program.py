@@ -21,6 +21,7 @@ class Program:
     version: str  #: as ``asterisk -V`` has it, without the word: ``22.10.1``
     modules: Path
     data: Path
+    sbin: Path  #: where ``astcanary`` is: without it Asterisk gives up real-time priority after some minutes
     opus: str | None  #: the module that codes Opus, if there is one
 
 
@@ -40,6 +41,7 @@ def find_program(prefix: Path) -> Program:
             version=said["version"],
             modules=modules,
             data=Path(said["data_dir"]),
+            sbin=Path(said["sbin_dir"]),
             opus=opus,
         )
     except FileNotFoundError:

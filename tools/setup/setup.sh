@@ -32,13 +32,15 @@ begin_work
 ! all_there || exit 0
 
 begun=$(date +%s)
+# Taken now: what changes while the set-up runs must make the next one look again.
+key_at_begin=$(everything_key)
 say "Setting up Offhook (made once, kept in $cache):"
 install_system_packages
 install_python_environment
 install_asterisk
 install_pjsua2
 install_browser_packages
-everything_key >"$facts/setup.key"
+printf '%s' "$key_at_begin" >"$facts/setup.key"
 say "Set-up complete in $(($(date +%s) - begun)) s."
 
 if ! getent hosts "$(uname -n)" >/dev/null; then
