@@ -18,12 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, insert
+from sqlalchemy import Column, Connection, Index, Integer, MetaData, String, Table, insert
 
 from benchmarks.results import Row, percentile, report
 from foundation.clock import SystemClock
 from foundation.db.dialect import claim_one
-from foundation.db.metadata import metadata
 from foundation.db.sqlite import SqliteWriter
 from foundation.db.sqlite_engine import sqlite_engine
 from foundation.db.testing import create_tables
@@ -37,9 +36,10 @@ CALLERS = 20
 ENTRIES = 20_000
 BULK_ROWS = 100
 
+tables = MetaData()
 entry = Table(
     "bench_entry",
-    metadata,
+    tables,
     Column("id", Integer, primary_key=True),
     Column("rm_id", Integer, nullable=False),
     Column("state", String(10), nullable=False),
@@ -48,7 +48,7 @@ entry = Table(
 )
 call = Table(
     "bench_call",
-    metadata,
+    tables,
     Column("call_id", String(8), primary_key=True),
     Column("entry_id", Integer, nullable=False),
     Column("rm_id", Integer, nullable=False),
@@ -58,6 +58,7 @@ IDS = SystemIds()
 
 def fill(conn: Connection) -> None:
     create_tables(conn)
+    tables.create_all(conn)
     rows = [{"rm_id": n % CALLERS, "state": "pending", "position": n} for n in range(ENTRIES)]
     conn.execute(insert(entry), rows)
 

@@ -108,8 +108,12 @@ def test_a_file_without_a_head_is_found() -> None:
 
 
 def test_no_file_is_too_long_to_be_read() -> None:
-    """A file is one noun."""
-    lengths = {name_of(path): len(path.read_text().splitlines()) for path in SOURCES}
+    """A file is one noun. Migrations are written by a program and read by none."""
+    lengths = {
+        name_of(path): len(path.read_text().splitlines())
+        for path in SOURCES
+        if "migrations/versions" not in name_of(path)
+    }
     assert {name: length for name, length in lengths.items() if length > LONGEST_FILE} == {}
 
 
