@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import fcntl
+import importlib.metadata
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -241,6 +244,39 @@ def test_the_lock_holds_every_requirement() -> None:
         version = locked.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not locked"
         assert requirement.specifier.contains(version), f"{requirement} is locked at {version}"
+
+
+def test_every_import_is_locked() -> None:
+    """No committed module lives from a package that somebody once put into this environment by hand."""
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    distributions = importlib.metadata.packages_distributions()
+    own = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"benchmarks", "tests", "tools"}
+    known = own | sys.stdlib_module_names | {"pjsua2"}  # pjsua2: a wheel that the set-up builds
+    foreign = {
+        (module, path)
+        for path in committed_files()
+        if path.suffix == ".py"
+        for module in imported_modules(path)
+        if module not in known and not (path.parent / f"{module}.py").exists()
+    }
+    assert foreign
+    unlocked = [
+        f"{path.relative_to(ROOT)}: {module}"
+        for module, path in sorted(foreign)
+        if locked.isdisjoint(canonicalize_name(name) for name in distributions.get(module, []))
+    ]
+    assert unlocked == []
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The first words of what ``path`` imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names
 
 
 def test_browser_packages_are_pinned_exactly() -> None:
