@@ -9,7 +9,7 @@ at 08:00:00 and 21:00:00 is too late. The sample rule is that of the United Stat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -165,12 +165,12 @@ class _Rule:
             return None
         return national_holidays(country, self.region if self.country else None, day.year).get(day)
 
-    def windows(self, day: date) -> list[Window]:
+    def windows(self, day: date) -> tuple[Window, ...]:
         """What is open on a local day, preferred hours counted in."""
         if self.holiday(day) is not None:
-            return []
+            return ()
         lawful = self.policy.weekly[day.weekday()]
-        return [common for window in lawful if (common := window.meets(self.preferred)) is not None]
+        return tuple(common for window in lawful if (common := window.meets(self.preferred)) is not None)
 
     def objection(self, local: datetime) -> tuple[Reason, str] | None:
         if self.open_at(local):
@@ -200,24 +200,22 @@ def _next_opening(rule: _Rule, place: ZoneInfo, at: datetime) -> datetime | None
     first = at.astimezone(place).date()
     for ahead in range(_LOOK_AHEAD_DAYS):
         day = first + timedelta(days=ahead)
-        for instant in _openings(rule, place, day):
+        for instant in _openings(rule.windows(day), place, day):
             if instant > at and rule.open_at(instant.astimezone(place)):
                 return instant
     return None
 
 
-def _openings(rule: _Rule, place: ZoneInfo, day: date) -> Iterator[datetime]:
-    windows = rule.windows(day)
-    if not windows:
-        return
+@lru_cache(maxsize=4096)
+def _openings(windows: tuple[Window, ...], place: ZoneInfo, day: date) -> tuple[datetime, ...]:
+    """Moments of a local day, in order, among which is every one at which a window opens."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=place)
-    if midnight.utcoffset() == (midnight + timedelta(days=1)).utcoffset():
-        for window in windows:
-            yield from local_instants(place, day, window.opens_min)
-        return
-    # The clock changes on this day: a window may begin in an hour that does not exist, or reopen in one
-    # that comes twice. Two days a year each minute is simply asked.
-    yield from sorted(instant for minute in range(_DAY_MIN) for instant in local_instants(place, day, minute))
+    minutes: Iterable[int] = (window.opens_min for window in windows)
+    if midnight.utcoffset() != (midnight + timedelta(days=1)).utcoffset():
+        # The clock changes on this day: a window may begin in an hour that does not exist, or reopen in
+        # one that comes twice. Two days a year every minute is a candidate.
+        minutes = range(_DAY_MIN) if windows else ()
+    return tuple(sorted(instant for minute in minutes for instant in local_instants(place, day, minute)))
 
 
 @lru_cache(maxsize=256)
