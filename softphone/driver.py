@@ -194,6 +194,10 @@ class PhoneProcess:
         await self._reader
         return code
 
+    def send_signal(self, number: int) -> None:
+        """Signal the process; SIGTERM and SIGINT end it in good order."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it as a power cut would: no BYE, no unregistering. For tests."""
         self._process.kill()

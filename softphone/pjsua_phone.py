@@ -40,7 +40,7 @@ Callback = TypeVar("Callback", bound=Callable[..., None])
 REGISTER_EVERY_S: Final = 120  #: a PBX that lost its registrations has the phone back within this
 RETRY_EVERY_S: Final = 3
 SESSION_EXPIRES_S: Final = 1800
-LEVEL_MAX: Final = 255  #: of the stack's level meter
+LEVEL_MAX: Final = 100  #: of the stack's level meter
 TONE_AMPLITUDE: Final = 6000  #: of 32767
 _TONE_ON_MS: Final = 1000
 
@@ -161,7 +161,7 @@ class _Account(pj.Account):  # type: ignore[misc]
         self._present().end(EndedBy.PHONE)
 
     def mute(self, on: bool) -> None:
-        self._present().getAudioMedia(-1).adjustTxLevel(0.0 if on else 1.0)
+        self._present().getAudioMedia(-1).adjustRxLevel(0.0 if on else 1.0)
 
     def dtmf(self, digits: str) -> None:
         self._present().dialDtmf(digits)
@@ -176,8 +176,9 @@ class _Account(pj.Account):  # type: ignore[misc]
             packets_received=rtcp.rxStat.pkt,
             packets_lost=rtcp.rxStat.loss,
             jitter_ms=rtcp.rxStat.jitterUsec.mean / 1000,
-            level_sent=audio.getTxLevel() / LEVEL_MAX,
-            level_received=audio.getRxLevel() / LEVEL_MAX,
+            # Seen from the call, as in ``mute``: it receives what we say.
+            level_sent=audio.getRxLevel() / LEVEL_MAX,
+            level_received=audio.getTxLevel() / LEVEL_MAX,
         )
 
     def _present(self) -> _Call:

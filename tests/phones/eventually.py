@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting for something that a phone, a PBX or a file will show: poll, with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+DEADLINE_S = 10.0
+POLL_S = 0.05
+
+
+async def eventually(holds: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
+    """Return as soon as ``holds()`` does; ``TimeoutError`` after ``DEADLINE_S``."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(POLL_S)
