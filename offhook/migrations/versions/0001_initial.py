@@ -534,7 +534,7 @@ def upgrade() -> None:
 
     op.create_table(
         "customer_name_token",
-        sa.Column("token_blind", sa.String(length=64), nullable=False),
+        sa.Column("token_blind", sa.String(length=24), nullable=False),
         sa.Column("customer_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["customer_id"], ["customer.id"], name=op.f("fk_customer_name_token_customer_id_customer")
