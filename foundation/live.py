@@ -85,7 +85,7 @@ class Subscription:
 
     def _tell(self, update: Update) -> None:
         self._waiting.append(update)
-        if update.kind is Kind.SNAPSHOT or len(self._waiting) > KEPT_DELTAS:
+        if len(self._waiting) > KEPT_DELTAS:
             self._waiting.clear()
             self._stale = True
         self._news.set()

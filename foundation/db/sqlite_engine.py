@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SQLite under SQLAlchemy Core: the engine with our own BEGIN, and SQLite's failures in our words.
 
-The sqlite3 driver begins and commits by itself at moments of its own choosing (a SAVEPOINT makes it
-commit early), so it is told not to (``isolation_level=None``) and every BEGIN is ours.
+Left alone, the sqlite3 driver begins a transaction only before the first change: a SAVEPOINT before that is
+itself the outermost transaction, and its release commits. So every BEGIN is ours.
 """
 
 from __future__ import annotations

@@ -55,6 +55,15 @@ async def test_a_screen_that_comes_back_gets_what_it_missed() -> None:
     assert (await take(bus.subscribe("floor", after=3), 1))[0].kind is Kind.SNAPSHOT
 
 
+async def test_a_screen_that_missed_a_key_going_gets_a_snapshot() -> None:
+    """The changes before and after do not add up without it."""
+    bus = LiveBus()
+    for state in ({"a": 1}, {"a": 2}, {"a": 2, "b": 1}, {"a": 2}, {"a": 3}):
+        bus.publish("floor", state)
+    assert await take(bus.subscribe("floor", after=3), 1) == [(6, Kind.SNAPSHOT, {"a": 3})]
+    assert await take(bus.subscribe("floor", after=5), 1) == [(6, Kind.DELTA, {"a": 3})]
+
+
 async def test_a_screen_that_missed_nothing_waits() -> None:
     """It is not sent what it has."""
     bus = LiveBus()

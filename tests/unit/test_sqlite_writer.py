@@ -171,6 +171,24 @@ async def test_calls_go_before_bulk(writer: SqliteWriter) -> None:
     assert order == ["call 1", "call 2", "bulk 1", "bulk 2"]
 
 
+async def test_a_bulk_unit_holds_up_no_commit(writer: SqliteWriter, path: Path) -> None:
+    """Calls that waited before it are durable before it begins: it is in no group with them."""
+    blocker, bulk = Gate(), Gate()
+    blocked = asyncio.create_task(writer.write(blocker))
+    await blocker.reached()
+    call, import_unit = (
+        asyncio.create_task(writer.write(add, "call")),
+        asyncio.create_task(writer.write_bulk(bulk)),
+    )
+    await turn()
+    blocker.go_on.set()
+    await bulk.reached()
+    assert notes_in(path) == ["call"]
+    await asyncio.gather(blocked, call)
+    bulk.go_on.set()
+    await import_unit
+
+
 async def test_a_cancelled_caller_does_not_cancel_the_unit(writer: SqliteWriter) -> None:
     """The unit is written as if nobody had been waiting."""
     gate = Gate()
