@@ -70,30 +70,20 @@ async def sipp_phone(
     if account is not None:
         await _register(program, account, port, folder)
     text = (SCENARIOS / f"{scenario}.xml").read_text()
+    for key, value in (
+        keys or {}
+    ).items():  # not by SIPp's -key: it wants a response code when it reads the file
+        text = text.replace(f"[{key}]", value)
     tone = folder / "tone.ulaw"
     tone.write_bytes(encode_ulaw(sine(tone_hz, 1.0)))
     played = folder / f"{scenario}.xml"
     played.write_text(text.replace("TONE_FILE", str(tone)))
-    arguments = [
-        "-sf",
-        str(played),
-        "-i",
-        "127.0.0.1",
-        "-mi",
-        "127.0.0.1",
-        "-p",
-        str(port),
-        "-mp",
-        str(media_port),
-    ]
-    # OPTIONS, NOTIFY and the like are answered by themselves.
-    arguments += ["-aa", "-nostdin", "-trace_err"]
-    if (
-        "TONE_FILE" not in text
-    ):  # what speaks must not echo as well: two streams at one port are taken for none
-        arguments.append("-rtp_echo")
-    for key, value in (keys or {}).items():
-        arguments += ["-key", key, value]
+    arguments = ["-sf", str(played), "-i", "127.0.0.1", "-mi", "127.0.0.1"]
+    arguments += ["-p", str(port), "-mp", str(media_port), "-nostdin", "-trace_err"]
+    arguments += ["-aa"]  # answers OPTIONS, NOTIFY and the like by itself
+    # What speaks must not echo as well: Asterisk counts no packets of two streams that come from one port.
+    if "TONE_FILE" not in text:
+        arguments += ["-rtp_echo"]
     process = await _start(program, arguments, folder)
     try:
         await eventually(lambda: process.returncode is not None or not is_free(port))
