@@ -9,11 +9,12 @@ from pathlib import Path
 
 from asterisk.carrier.mix import Mix
 from asterisk.carrier.spec import PHRASES, Account, CarrierSpec, render_carrier
+from asterisk.embedded import sip_listeners, start_pbx
 from asterisk.files import make_folder, write_files
-from asterisk.ports import Listener, Protocol, free_port, free_rtp_range
+from asterisk.from_settings import SECRETS
+from asterisk.ports import free_port, free_rtp_range
 from asterisk.process import AsteriskProcess
 from asterisk.program import Program
-from asterisk.render import render
 from asterisk.secrets_file import load_or_make
 from asterisk.sounds import make_sounds, prompts
 from asterisk.spec import Ari, Instance, PbxSpec, RmEndpoint, Sip, TrunkKind, TrunkSpec
@@ -39,44 +40,19 @@ class Lab:
         await self.carrier.stop()
 
 
-async def start_pbx(spec: PbxSpec, program: Program) -> AsteriskProcess:
-    """Write the configuration and start the PBX; one that runs already is told to take the changes over."""
-    for folder in spec.instance.every_folder():
-        make_folder(folder)
-    changed = write_files(spec.instance.conf, render(spec, program))
-    pbx = AsteriskProcess(
-        name=spec.node,
-        program=program,
-        instance=spec.instance,
-        listeners=(
-            Listener(protocol=Protocol.TCP, host=spec.ari.host, port=spec.ari.port, what="ARI"),
-            *_sip_listeners(spec.sip),
-        ),
-    )
-    if not await pbx.start() and changed:
-        await pbx.reload()
-    return pbx
-
-
 async def start_carrier(spec: CarrierSpec, program: Program) -> AsteriskProcess:
     """Write the configuration and start the carrier afresh: nobody was called yet."""
     for folder in spec.instance.every_folder():
         make_folder(folder)
     write_files(spec.instance.conf, render_carrier(spec, program))
     carrier = AsteriskProcess(
-        name="carrier", program=program, instance=spec.instance, listeners=_sip_listeners(spec.sip)
+        name="carrier", program=program, instance=spec.instance, listeners=sip_listeners(spec.sip)
     )
     await carrier.stop()
     for kept in (spec.calls_file, spec.instance.lib / "astdb.sqlite3"):
         kept.unlink(missing_ok=True)
     await carrier.start()
     return carrier
-
-
-def _sip_listeners(sip: Sip) -> tuple[Listener, ...]:
-    return tuple(
-        Listener(protocol=protocol, host=sip.host, port=sip.port, what="SIP") for protocol in Protocol
-    )
 
 
 def lab_specs(
@@ -93,7 +69,7 @@ def lab_specs(
     """What ``start_lab`` starts, on ports that are free now; makes sounds and passwords below ``state``."""
     names = tuple(rms)
     passwords = load_or_make(
-        state / "pbx-secrets.json", ["ari", REGISTERED_TRUNK, *(f"rm-{name}" for name in names)], randomness
+        state / SECRETS, ["ari", REGISTERED_TRUNK, *(f"rm-{name}" for name in names)], randomness
     )
     pbx_sounds, carrier_sounds = state / "sounds" / "pbx", state / "sounds" / "carrier"
     make_sounds(pbx_sounds, prompts(company))

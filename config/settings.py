@@ -124,6 +124,15 @@ class TrunkSettings(Section):
     host: str = Field(description="The carrier's SIP host.")
     port: Port = Field(default=5060, description="The carrier's SIP port.")
     transport: Literal["udp", "tcp"] = Field(default="udp", description="What carries SIP to it.")
+    sends_from: list[str] = Field(
+        default=[], description="Further addresses or networks from which the carrier calls us."
+    )
+    qualify_s: int = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds between checks that it answers; 0 for a carrier that never answers OPTIONS.",
+    )
     user: str | None = Field(default=None, description="User for registration and challenges.")
     password_file: File | None = Field(default=None, description="File with the password.")
     number_format: Literal["e164_plus", "e164", "national"] = Field(

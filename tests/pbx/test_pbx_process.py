@@ -10,12 +10,14 @@ import signal
 import socket
 from dataclasses import replace
 
+import aiohttp
 import pytest
 
 from asterisk.carrier.mix import Behaviour
+from asterisk.embedded import start_pbx
 from asterisk.errors import CommandFailed, DidNotStart, PortTaken
 from asterisk.files import make_folder, write_files
-from asterisk.lab import lab_specs, start_pbx
+from asterisk.lab import lab_specs
 from asterisk.ports import Listener, Protocol
 from asterisk.process import AsteriskProcess
 from asterisk.render import render
@@ -152,3 +154,20 @@ def test_every_instance_has_its_own_folders(pbx, carrier):
     assert not ours & theirs
     assert pbx.instance.control_socket.is_socket()
     assert carrier.instance.control_socket.is_socket()
+
+
+async def test_an_odd_password_arrives_as_it_is(spec, program):
+    """Signs that mean something in a configuration file are part of the password for Asterisk too."""
+    odd = r"""a;b\;c\d"e=[f]#'g${h},=>i"""
+    spec = replace(spec, ari=replace(spec.ari, password=odd))
+    process = process_of(spec, program)
+    await process.start()
+    try:
+        headers = {"Authorization": aiohttp.encode_basic_auth(spec.ari.user, odd)}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.get(f"{spec.ari.url}/asterisk/ping") as answer,
+        ):
+            assert answer.status == 200
+    finally:
+        await process.stop()
