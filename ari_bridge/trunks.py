@@ -206,6 +206,10 @@ class Trunks:
         trunk = self._trunks.get(name)
         return trunk.limits if trunk is not None else None
 
+    def of_channel(self, channel_name: str) -> Trunk | None:
+        """The trunk of ``PJSIP/trunk-<name>-<number>``."""
+        return self._trunks.get(channel_name.removeprefix("PJSIP/trunk-").rpartition("-")[0])
+
     def tick(self, now: float) -> list[Edge]:
         """Edges that time alone brings."""
         edges = [self._trunks[name].tick(now) for name in sorted(self._trunks)]

@@ -10,38 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ari_bridge.phone_script import Script, answers
+
 SILENCE = b"\xff" * 160  # 20 ms of G.711 mu-law
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Script:
-    """What a phone does with an INVITE, in this order; None means the step is left out."""
-
-    trying: bool = True
-    progress_after_s: float | None = None  #: 183 with SDP
-    ring_after_s: float | None = 0.0  #: 180
-    final_after_s: float | None = None  #: None: never
-    final: int = 200
-    sdp_in_200: bool = True
-    sends_audio: bool = True
-    hang_up_after_s: float | None = None
-    contact: str | None = None  #: for 302
-    reason: str | None = None  #: a Reason header on the final response
-
-
-def answers(after_s: float = 0.05, **more: object) -> Script:
-    """A phone that rings and answers."""
-    return Script(final_after_s=after_s, **more)  # type: ignore[arg-type]
-
-
-def refuses(code: int, *, rings: bool = False, after_s: float = 0.05, **more: object) -> Script:
-    """A phone or trunk that gives a final response other than 200."""
-    return Script(ring_after_s=0.0 if rings else None, final_after_s=after_s, final=code, **more)  # type: ignore[arg-type]
 
 
 @dataclass(kw_only=True)
@@ -126,6 +103,7 @@ class SipPeer(asyncio.DatagramProtocol):
         self._registered = asyncio.Event()
         self._register_as = ("", "", 0)
         self._expires_s = 600
+        self._registration = random.getrandbits(64)
 
     async def open(self, port: int = 0) -> SipPeer:
         loop = asyncio.get_running_loop()
@@ -166,11 +144,11 @@ class SipPeer(asyncio.DatagramProtocol):
         uri = f"sip:127.0.0.1:{port}"
         lines = [
             f"REGISTER {uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKreg{self.port}x{self._serial}",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={self._branch()}",
             "Max-Forwards: 70",
             f"From: <sip:{user}@127.0.0.1>;tag=reg",
             f"To: <sip:{user}@127.0.0.1>",
-            f"Call-ID: register-{self.port}",
+            f"Call-ID: register-{self._registration:x}",
             f"CSeq: {self._serial} REGISTER",
             f"Contact: <sip:{user}@127.0.0.1:{self.port}>;expires={self._expires_s}",
             *([f"Authorization: {authorization}"] if authorization else []),
@@ -221,7 +199,7 @@ class SipPeer(asyncio.DatagramProtocol):
             },
             invite="",
             address=("127.0.0.1", pbx_port),
-            call_id=f"out-{self.port}-{self._serial}",
+            call_id=f"out-{random.getrandbits(64):x}",
             tag=f"peer{self._serial}",
             script=self.default,
         )
@@ -378,7 +356,7 @@ class SipPeer(asyncio.DatagramProtocol):
         self._serial += 1
         lines = [
             f"{method} {target} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch=z9hG4bKpeer{self.port}x{self._serial}",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={self._branch()}",
             "Max-Forwards: 70",
             f"From: {call.headers['to']};tag={call.tag}",
             f"To: {call.headers['from']}",
@@ -418,6 +396,10 @@ class SipPeer(asyncio.DatagramProtocol):
             f"m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n"
             f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
         )
+
+    def _branch(self) -> str:
+        # Unique over all peers that ever had this port: the PBX remembers transactions for half a minute.
+        return f"z9hG4bK{random.getrandbits(64):x}"
 
     def _send(self, text: str, addr: tuple[str, int]) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ari_bridge.access import Timings
+from ari_bridge.phone_script import Script, answers, refuses
 from asterisk.spec import PbxSpec
 from dialer.telephony import (
     BridgeId,
@@ -30,19 +31,15 @@ from dialer.telephony import (
     StrangerHungUp,
     SurveyedState,
 )
+from tests.bridge_floor import CALLER_ID, CUSTOMER, NODE
 from tests.pbx.ari_floor import (
-    CALLER_ID,
-    CUSTOMER,
-    NODE,
     Floor,
     close_floor,
-    close_floor_peers,
     new_bridge,
     open_floor,
     pbx_spec,
     run_pbx,
 )
-from tests.pbx.sip_peer import Script, answers, refuses
 from vocabulary.dispositions import Disposition, EndedBy, decide
 
 pytestmark = pytest.mark.pbx
@@ -333,9 +330,8 @@ async def test_an_announcement_comes_to_its_end(floor: Floor) -> None:
     """An answered customer without an RM hears an announcement, and we hear its end."""
     leg = await floor.dial(None, answers(0.05))
     await floor.wait_for(LegAnswered, leg)
-    await floor.until(lambda: floor.telephony._book.find(leg.id).entered.is_set(), "in the application")
-    sound = f"sound:{floor.spec.sounds}/nobody_available"
-    await floor.telephony.play(leg, "p-1", sound)
+    await floor.in_application(leg)
+    await floor.telephony.play(leg, "p-1", floor.short_sound)
     assert (await floor.wait_for(PlaybackFinished, leg)).playback == "p-1"
 
 
@@ -355,11 +351,11 @@ async def test_rule_02_answered_while_nobody_listens_hears_who_called(spec: PbxS
         await floor.dial(None, answers(0.6))
         await floor.until(lambda: floor.carrier.invites, "an INVITE")
     finally:
-        await floor.telephony.stop()
+        await floor.stop()
     call = floor.carrier.invites[0]
     await floor.until(lambda: call.answered and call.rtp and call.rtp.received > 50, "the message")
     await floor.until(lambda: call.bye_received, "BYE after the message")
-    await close_floor_peers(floor)
+    await floor.close_peers()
 
 
 async def test_rule_01_early_bridge_connects_while_nobody_listens(spec: PbxSpec) -> None:
@@ -367,19 +363,19 @@ async def test_rule_01_early_bridge_connects_while_nobody_listens(spec: PbxSpec)
     floor = await open_floor(spec)
     try:
         await floor.connect()
-        _, bridge = floor.events[-1].leg, floor.telephony._book.all()[0].bridge
+        _, bridge = floor.events[-1].leg, floor.telephony._keeper.book.all()[0].bridge
         await floor.dial(bridge, answers(0.6))
     finally:
-        await floor.telephony.stop()
+        await floor.stop()
     await floor.until(lambda: floor.carrier.invites and floor.carrier.invites[0].answered, "an answer")
     rtp = floor.carrier.invites[0].rtp
     assert rtp is not None
     await floor.until(lambda: rtp.received > 30, "the RM's audio at the customer")
     # A new life finds them, takes them over and hears their end.
-    second = await new_bridge(spec)
+    second = new_bridge(spec)
     await second.start()
     floor.telephony, floor.events = second, []
-    reader = asyncio.get_running_loop().create_task(floor.read(), name="floor-events")
+    floor.listen()
     legs = await second.survey()
     assert [(leg.state, leg.bridge) for leg in legs] == [(SurveyedState.UP, bridge)] * 2
     for leg in legs:
@@ -390,6 +386,5 @@ async def test_rule_01_early_bridge_connects_while_nobody_listens(spec: PbxSpec)
     await second.hang_up(legs[1].leg)
     await floor.ended(legs[1].leg)
     await second.release_bridge(bridge)
-    await second.stop()
-    await reader
-    await close_floor_peers(floor)
+    await floor.stop()
+    await floor.close_peers()

@@ -15,6 +15,7 @@ import pytest
 
 from ari_bridge.access import AriAccess
 from ari_bridge.http import Unsure, authorization, read_answer
+from ari_bridge.phone_script import Script, answers, refuses
 from asterisk.process import AsteriskProcess
 from asterisk.spec import PbxSpec
 from dialer.telephony import (
@@ -27,9 +28,8 @@ from dialer.telephony import (
     Refusal,
     StrangerHungUp,
 )
+from tests.bridge_floor import QUICK, TRUNK
 from tests.pbx.ari_floor import (
-    QUICK,
-    TRUNK,
     Floor,
     close_floor,
     new_bridge,
@@ -38,7 +38,6 @@ from tests.pbx.ari_floor import (
     run_pbx,
 )
 from tests.pbx.cut_line import CutLine
-from tests.pbx.sip_peer import Script, answers, refuses
 from vocabulary.dispositions import Disposition, EndedBy, decide
 
 pytestmark = pytest.mark.pbx
@@ -153,7 +152,7 @@ async def test_frozen_pbx_is_alarmed_and_not_reconnected(
 async def test_another_dialer_fences_this_one(floor: Floor, pbx: tuple[PbxSpec, AsteriskProcess]) -> None:
     """A second socket for the application: this bridge stops for good and dials nobody; calls go on."""
     _, bridge = await floor.connect()
-    second = await new_bridge(pbx[0])
+    second = new_bridge(pbx[0])
     await second.start()
     await floor.wait_for(Fenced)
     assert floor._reader is not None
@@ -173,14 +172,14 @@ async def test_unclaimed_legs_of_an_earlier_life_are_swept(
     await floor.dial(bridge, answers(0.05))
     await floor.until(lambda: floor.carrier.live() and floor.carrier.live()[0].answered, "an answer")
     await floor.telephony.stop()
-    second = await new_bridge(pbx[0], replace(QUICK, bridge_age_s=1.0))
+    second = new_bridge(pbx[0], replace(QUICK, bridge_age_s=1.0))
     await second.start()
     try:
         await floor.until(lambda: not floor.carrier.live() and not floor.phones["anna"].live(), "both swept")
         await _until_no_bridge(second, bridge.id)
     finally:
         await second.stop()
-        floor.telephony = await new_bridge(pbx[0])
+        floor.telephony = new_bridge(pbx[0])
         await floor.telephony.start()
 
 
