@@ -86,7 +86,7 @@ def free_port(host: str = "127.0.0.1") -> int:
             return port
 
 
-def free_rtp_range(legs: int = 100) -> RtpRange:
+def free_rtp_range(legs: int = 400) -> RtpRange:
     """A range with room for some legs. Another program may hold some of its ports: Asterisk passes them over."""
     size = 2 * legs
     first = min(free_port(), 65535 - size) & ~1

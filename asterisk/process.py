@@ -179,7 +179,7 @@ class AsteriskProcess:
         return answer
 
     async def reload(self) -> None:
-        """Take over changed files, without touching calls."""
+        """Take over changed phones, trunks, numbers and music, without touching calls; the rest needs a restart."""
         for command in ("module reload res_pjsip.so", "dialplan reload", "module reload res_musiconhold.so"):
             await self.command(command)
 
