@@ -196,6 +196,14 @@ async def test_a_correction_of_the_last_talk_gives_the_talk_before_its_place_bac
     assert customer.last_outcome is Outcome.INTERESTED
 
 
+async def test_the_last_contact_is_the_latest_in_time_whatever_its_call_id(inline_db: Inline) -> None:
+    """Call IDs are random: their order says nothing."""
+    later = NOW + timedelta(days=1)
+    await inline_db.write(hear, heard(ended(1, rm_id=BEN, at=later), ended(2, rm_id=ANNA)))
+    customer = await inline_db.read(profiles.of_customer, CUSTOMER)
+    assert (customer.last_call_id, customer.last_ended_at, customer.last_rm_id) == ("CALL0001", later, BEN)
+
+
 async def test_the_newest_outcome_holds(inline_db: Inline) -> None:
     """An outcome put right later moves the RM's count, and an old one that comes again does not come back."""
     first = said(Outcome.MACHINE, corrected_from=Disposition.ANSWERED)
