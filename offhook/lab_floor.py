@@ -35,7 +35,7 @@ class LabFloor:
         company: str,
         trunk: tuple[str, int] | None = None,
     ) -> LabFloor:
-        """PBX and carrier up; ``trunk``: where the PBX sends its calls instead. The phones come with ``start_phones``."""
+        """PBX and carrier up; the phones come with ``start_phones``. ``trunk``: where calls go instead."""
         pbx_spec, carrier_spec = lab_specs(
             state=state,
             rms=rms,

@@ -101,9 +101,7 @@ class RobotRm:
                     await self._send(HangUp(rm_id=self._rm_id, call_id=call_id))
             case RmState.WRAP_UP if call_id:
                 await self._pause(self._temper.wraps_up_s)
-                await self._send(
-                    RecordOutcome(rm_id=self._rm_id, call_id=call_id, outcome=self._choose())
-                )
+                await self._send(RecordOutcome(rm_id=self._rm_id, call_id=call_id, outcome=self._choose()))
             case RmState.AWAY:
                 await self._send(GoReady(rm_id=self._rm_id))
             case _:

@@ -67,8 +67,11 @@ class System:
         lock = InstanceLock(settings.database_path, clock)
         lock.acquire()
         try:
+            keys = settings.state_dir / "keys.json"
+            # A lost key file must not be replaced in silence: every sealed field would be lost with it.
+            fresh = not settings.database_path.exists()
+            ring = KeyRing.load_or_create(keys, ids) if fresh else KeyRing.load(keys)
             upgrade(settings.database_path)
-            ring = KeyRing.load_or_create(settings.state_dir / "keys.json", ids)
         except BaseException:
             lock.release()
             raise

@@ -219,7 +219,7 @@ def _percentile(values: Sequence[float], share: float) -> float | None:
 def broken_promises(facts: Facts) -> list[str]:
     """The promises a demonstration makes that were not kept, in words; empty: all were."""
     json = facts.json
-    broken = []
+    broken = [] if json["calls"] else ["nobody was called"]
     for key, sentence in (
         ("orphan_channels", "channels were left on the PBX"),
         ("duplicate_dials", "dials were made that nobody decided on"),

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import structlog
 
+from crm.sample import PLACES
 from dialer.campaigns import Campaign, create_campaign
 from offhook.demo.customers import take_in_customers
-from offhook.demo.plan import CALLER_ID, COMPANY, DemoPlan, demo_policy, demo_settings
+from offhook.demo.plan import CALLER_ID, COMPANY, BadPlan, DemoPlan, demo_policy, demo_settings
 from offhook.lab_floor import LabFloor
 from offhook.robots import RobotRm, Temper
 from offhook.screens import Dresser
@@ -26,6 +27,9 @@ from vocabulary.commands import StartCampaign, StartShift
 from vocabulary.states import CampaignState, RmState
 
 log = structlog.get_logger()
+
+LANGUAGES = sorted({place.language for place in PLACES})
+"""What every demonstration RM speaks."""
 
 _IDLE = frozenset({RmState.READY, RmState.PHONE_CONNECTING, RmState.AWAY, RmState.BREAK})
 
@@ -59,18 +63,22 @@ class Stage:
             self.robots.append(system.owner.spawn(robot.work(), name=f"robot-{name}"))
             await system.bus.send(StartShift(rm_id=rm_id, campaign_id=self.campaign.id))
         await system.bus.send(StartCampaign(campaign_id=self.campaign.id))
-        while not self.over:
-            await asyncio.sleep(0.1)
+        await self._until_over()
         await system.outbox.drained()
+
+    async def _until_over(self) -> None:
+        floor = self.system.live.subscribe("floor")
+        with floor:
+            async for _ in floor:
+                if self.over:
+                    return
 
     @property
     def over(self) -> bool:
         """Every list is at its end and nobody has a call in hand."""
         engine = self.system.dialer.engine
         finished = engine.campaigns[self.campaign.id].state is CampaignState.EXHAUSTED
-        return finished and all(
-            desk.state in _IDLE and not desk.busy for desk in engine.desks.values()
-        )
+        return finished and all(desk.state in _IDLE and not desk.busy for desk in engine.desks.values())
 
 
 @asynccontextmanager
@@ -89,7 +97,8 @@ async def set_stage(plan: DemoPlan, state: Path) -> AsyncIterator[Stage]:
         system = System.open(demo_settings(plan, state, host, port), floor.access, Dresser())
         try:
             rm_ids = {
-                name: (await system.db.write(rms.add, name, name.title())).rm_id for name in plan.rm_names
+                name: (await system.db.write(rms.add, name, name.title(), languages=LANGUAGES)).rm_id
+                for name in plan.rm_names
             }
             campaign = await system.db.write(
                 create_campaign,
@@ -101,7 +110,11 @@ async def set_stage(plan: DemoPlan, state: Path) -> AsyncIterator[Stage]:
                 now=system.clock.now(),
             )
             customer_ids = await take_in_customers(system, plan)
-            await build_in_units(system.db, campaign.needs(), customer_ids, system.clock.now())
+            built = await build_in_units(system.db, campaign.needs(), customer_ids, system.clock.now())
+            if built.entries < len(customer_ids):
+                raise BadPlan(
+                    f"Only {built.entries} of {len(customer_ids)} customers fit into the lists: {built}"
+                )
             await floor.start_phones(plan.rm_names)
             await system.start()
             yield Stage(

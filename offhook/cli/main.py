@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The root of the command line, and how every command fails: one sentence, never a stack trace."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from offhook.cli.demo import demo
+from offhook.cli.output import EXIT_FAILED, fail_sentence
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="offhook")
+def offhook() -> None:
+    """Outbound calls for relationship managers, on Asterisk."""
+
+
+offhook.add_command(demo)
+
+
+def main() -> None:
+    """The entry point. An error that is not ours to expect says what it was and where the details are."""
+    try:
+        offhook(standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except Exception as error:
+        click.echo(fail_sentence(error), err=True)
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What commands print: a table for people, JSON for machines, a sentence for failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_DEGRADED: Final = 3
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def console() -> Console:
+    """Where tables go; as wide as the terminal, 110 columns where there is none."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=110)
+
+
+def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "") -> None:
+    """A list of like things."""
+    if as_json:
+        click.echo(json.dumps(list(rows), indent=2, default=str))
+        return
+    if not rows:
+        click.echo("Nothing to show.")
+        return
+    table = Table(title=title or None, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console().print(table)
+
+
+def fail_sentence(error: Exception) -> str:
+    """One sentence for a person; the details for a developer who asks for them."""
+    if os.environ.get("OFFHOOK_TRACEBACK"):
+        return "".join(traceback.format_exception(error))
+    ours = type(error).__module__.split(".", 1)[0] not in ("builtins", "asyncio", "sqlalchemy")
+    text = str(error).strip()
+    if ours and text:
+        return text
+    return (
+        f"This failed because of {type(error).__name__}: {text or 'no details'}. "
+        "Set OFFHOOK_TRACEBACK=1 to see where."
+    )
