@@ -12,7 +12,7 @@ from asterisk.carrier.spec import PHRASES, Account, CarrierSpec, render_carrier
 from asterisk.embedded import sip_listeners, start_pbx
 from asterisk.files import make_folder, write_files
 from asterisk.from_settings import SECRETS
-from asterisk.ports import free_port, free_rtp_range
+from asterisk.lab_ports import lab_ports
 from asterisk.process import AsteriskProcess
 from asterisk.program import Program
 from asterisk.secrets_file import load_or_make
@@ -40,17 +40,22 @@ class Lab:
         await self.carrier.stop()
 
 
-async def start_carrier(spec: CarrierSpec, program: Program) -> AsteriskProcess:
-    """Write the configuration and start the carrier afresh: nobody was called yet."""
-    for folder in spec.instance.every_folder():
-        make_folder(folder)
-    write_files(spec.instance.conf, render_carrier(spec, program))
-    carrier = AsteriskProcess(
+def carrier_process(spec: CarrierSpec, program: Program) -> AsteriskProcess:
+    """The carrier's process, running or not."""
+    return AsteriskProcess(
         name="carrier", program=program, instance=spec.instance, listeners=sip_listeners(spec.sip)
     )
-    await carrier.stop()
-    for kept in (spec.calls_file, spec.instance.lib / "astdb.sqlite3"):
-        kept.unlink(missing_ok=True)
+
+
+async def start_carrier(spec: CarrierSpec, program: Program) -> AsteriskProcess:
+    """Write the configuration and start the carrier: nobody was called yet. One that runs goes on as it is."""
+    for folder in spec.instance.every_folder():
+        make_folder(folder)
+    carrier = carrier_process(spec, program)
+    if carrier.pid is None:
+        write_files(spec.instance.conf, render_carrier(spec, program))
+        for kept in (spec.calls_file, spec.instance.lib / "astdb.sqlite3"):
+            kept.unlink(missing_ok=True)
     await carrier.start()
     return carrier
 
@@ -66,7 +71,7 @@ def lab_specs(
     node: str = "pbx1",
     app: str = "offhook",
 ) -> tuple[PbxSpec, CarrierSpec]:
-    """What ``start_lab`` starts, on ports that are free now; makes sounds and passwords below ``state``."""
+    """What ``start_lab`` starts or finds running below ``state``; makes ports, sounds and passwords there."""
     names = tuple(rms)
     passwords = load_or_make(
         state / SECRETS, ["ari", REGISTERED_TRUNK, *(f"rm-{name}" for name in names)], randomness
@@ -74,30 +79,30 @@ def lab_specs(
     pbx_sounds, carrier_sounds = state / "sounds" / "pbx", state / "sounds" / "carrier"
     make_sounds(pbx_sounds, prompts(company))
     make_sounds(carrier_sounds, PHRASES)
-    pbx_port, carrier_port = free_port(), free_port()
+    ports = lab_ports(state)
     carrier = CarrierSpec(
-        instance=Instance(folder=state / "carrier", rtp=free_rtp_range(), transmit_silence=True),
+        instance=Instance(folder=state / "carrier", rtp=ports.carrier_rtp, transmit_silence=True),
         sounds=carrier_sounds,
-        sip_port=carrier_port,
-        pbx_sip_port=pbx_port,
+        sip_port=ports.carrier_sip,
+        pbx_sip_port=ports.pbx_sip,
         mix=mix,
         accounts=(Account(user="offhook", password=passwords[REGISTERED_TRUNK]),),
     )
     pbx = PbxSpec(
         node=node,
         app=app,
-        instance=Instance(folder=state / "pbx", rtp=free_rtp_range()),
+        instance=Instance(folder=state / "pbx", rtp=ports.pbx_rtp),
         sounds=pbx_sounds,
-        ari=Ari(port=free_port(), user="offhook", password=passwords["ari"]),
-        sip=Sip(host="127.0.0.1", port=pbx_port),
+        ari=Ari(port=ports.ari, user="offhook", password=passwords["ari"]),
+        sip=Sip(host="127.0.0.1", port=ports.pbx_sip),
         rms=tuple(RmEndpoint(name=name, password=passwords[f"rm-{name}"]) for name in names),
         trunks=(
-            TrunkSpec(name=TRUNK, host="127.0.0.1", port=carrier_port),
+            TrunkSpec(name=TRUNK, host="127.0.0.1", port=ports.carrier_sip),
             TrunkSpec(
                 name=REGISTERED_TRUNK,
                 kind=TrunkKind.REGISTER,
                 host="127.0.0.1",
-                port=carrier_port,
+                port=ports.carrier_sip,
                 user="offhook",
                 password=passwords[REGISTERED_TRUNK],
             ),
@@ -108,11 +113,13 @@ def lab_specs(
 
 
 async def start_lab(pbx_spec: PbxSpec, carrier_spec: CarrierSpec, program: Program) -> Lab:
-    """Start both; if the PBX does not start, the carrier is ended again."""
+    """Start both, or take over what still runs; if the PBX does not start, a carrier started here is ended."""
+    ran = carrier_process(carrier_spec, program).pid is not None
     carrier = await start_carrier(carrier_spec, program)
     try:
         pbx = await start_pbx(pbx_spec, program)
     except BaseException:
-        await carrier.stop()
+        if not ran:
+            await carrier.stop()
         raise
     return Lab(pbx_spec=pbx_spec, pbx=pbx, carrier_spec=carrier_spec, carrier=carrier)

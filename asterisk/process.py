@@ -30,6 +30,20 @@ POLL_S = 0.05
 LINES_SHOWN = 12  # of the log, when Asterisk does not start
 
 
+def running_pid(instance: Instance) -> int | None:
+    """The Asterisk that runs in the folders of this instance; None when none does.
+
+    A number in a pid file may meanwhile be another program's: it counts only with our file on its command line.
+    """
+    try:
+        pid = int(instance.pid_file.read_text(encoding="ascii"))
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if os.fsencode(instance.main_file) in command and state != "Z" else None
+
+
 class AsteriskProcess:
     """Start, ask and stop the Asterisk of one instance; its configuration must have been written.
 
@@ -48,20 +62,10 @@ class AsteriskProcess:
 
     @property
     def pid(self) -> int | None:
-        """The running Asterisk of this instance; None when there is none.
-
-        A number in a pid file may meanwhile be another program's: it counts only with our file on its command
-        line.
-        """
+        """The running Asterisk of this instance; None when there is none."""
         if self._child is not None and self._child.poll() is None:
             return self._child.pid
-        try:
-            pid = int(self.instance.pid_file.read_text(encoding="ascii"))
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-        except (OSError, ValueError, IndexError):
-            return None
-        return pid if os.fsencode(self.instance.main_file) in command and state != "Z" else None
+        return running_pid(self.instance)
 
     async def start(self, *, timeout_s: float = BOOT_TIMEOUT_S) -> bool:
         """Start Asterisk and wait until it is fully booted; False when it ran already.

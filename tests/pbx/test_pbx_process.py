@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 
 from asterisk.carrier.mix import Behaviour
-from asterisk.embedded import start_pbx
+from asterisk.embedded import pbx_listeners, start_pbx
 from asterisk.errors import CommandFailed, DidNotStart, PortTaken
 from asterisk.files import make_folder, write_files
-from asterisk.lab import lab_specs
-from asterisk.ports import Listener, Protocol
+from asterisk.lab import lab_specs, start_lab
+from asterisk.ports import Listener, Protocol, must_be_free
 from asterisk.process import AsteriskProcess
 from asterisk.render import render
 from asterisk.spec import RmEndpoint
@@ -27,7 +27,12 @@ from asterisk.spec import RmEndpoint
 @pytest.fixture
 def spec(tmp_path, carrier):
     """A PBX that nobody started yet."""
-    return lab_specs(state=tmp_path, rms=["anna"], mix=carrier.mix, randomness=random.SystemRandom())[0]
+    return a_lab(tmp_path, carrier)[0]
+
+
+def a_lab(state, carrier):
+    """What a lab in a folder is made from."""
+    return lab_specs(state=state, rms=["anna"], mix=carrier.mix, randomness=random.SystemRandom())
 
 
 def process_of(spec, program) -> AsteriskProcess:
@@ -100,6 +105,22 @@ async def test_a_killed_asterisk_starts_again(spec, program, until):
     assert await process.start()
     assert process.pid not in (None, killed)
     await process.stop()
+
+
+async def test_a_lab_that_still_runs_is_found_again(program, carrier, tmp_path):
+    """A program that dies leaves PBX and carrier running; the next one finds both where they are."""
+    first = await start_lab(*a_lab(tmp_path, carrier), program)
+    pids = (first.pbx.pid, first.carrier.pid)
+    second = await start_lab(*a_lab(tmp_path, carrier), program)
+    try:
+        assert (second.pbx.pid, second.carrier.pid) == pids
+        assert second.pbx_spec == first.pbx_spec
+        assert "fully booted" in await second.pbx.command("core waitfullybooted")
+    finally:
+        await second.stop()
+    assert (first.pbx.pid, first.carrier.pid) == (None, None)
+    third = a_lab(tmp_path, carrier)[0]
+    must_be_free(pbx_listeners(third))
 
 
 async def test_a_pid_of_another_program_is_left_alone(spec, program):
