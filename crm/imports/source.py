@@ -70,6 +70,8 @@ def open_plain(path: Path, work_dir: Path, delimiter: str, encoding: str) -> Csv
     except OSError as error:
         raise ImportRefused(f"{path} cannot be read: {error.strerror}; nothing was imported.") from None
     if facts.st_size == 0:
+        if packed:
+            plain.unlink()
         raise ImportRefused(f"{path} is empty; nothing was imported.")
     return CsvFile(
         path=plain,
