@@ -8,13 +8,21 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 import phonenumbers
-import structlog
 
 from ari_bridge import gc, numbers
 from ari_bridge.access import AriAccess, Timings, TrunkLimits
 from ari_bridge.ari import Ari
 from ari_bridge.customer_leg import CustomerLeg
-from ari_bridge.dialing import Outgoing, Placing, call_rm, dial_failsafe, dial_into_bridge, refusal
+from ari_bridge.dialing import (
+    Outgoing,
+    Placing,
+    call_rm,
+    dial_failsafe,
+    dial_into_bridge,
+    entry,
+    join,
+    refusal,
+)
 from ari_bridge.dispatch import Dispatcher
 from ari_bridge.errors import NotConnected, PbxTooOld, WontConnect
 from ari_bridge.http import AriHttp, Done, Outcome, Refused
@@ -38,6 +46,7 @@ from dialer.telephony import (
     Refusal,
     RtpCounts,
     SurveyedLeg,
+    Telephony,
     TelephonyError,
     TelephonyEvent,
     Unknown,
@@ -45,10 +54,11 @@ from dialer.telephony import (
 from foundation.clock import Clock
 from foundation.tasks import TaskOwner
 
-log = structlog.get_logger()
+#: What ARI says of a channel or bridge that is not there, or not in our application any more.
+_NOT_THERE = (400, 404, 409, 422)
 
 
-class AriTelephony:
+class AriTelephony(Telephony):
     """One PBX node. See ``dialer.telephony`` for what every method promises."""
 
     def __init__(
@@ -208,17 +218,15 @@ class AriTelephony:
     # --- legs and bridges ---------------------------------------------------------------------------
 
     async def bridge(self, leg: LegId, bridge: BridgeId) -> None:
-        _settled(
-            await self._twice(lambda: self._ari.add_to_bridge(bridge.id, leg.id)), gone=(400, 404, 409, 422)
-        )
         known = self._keeper.book.find(leg.id)
         if isinstance(known, CustomerLeg):
+            _settled(await join(self._ari, known, bridge), gone=_NOT_THERE)
             known.on_joined(self._clock.now(), bridge)
+        else:
+            _settled(await self._twice(lambda: self._ari.add_to_bridge(bridge.id, leg.id)), gone=_NOT_THERE)
 
     async def unbridge(self, leg: LegId, bridge: BridgeId) -> None:
-        _settled(
-            await self._twice(lambda: self._ari.remove_from_bridge(bridge.id, leg.id)), gone=(400, 404, 422)
-        )
+        _settled(await self._twice(lambda: self._ari.remove_from_bridge(bridge.id, leg.id)), gone=_NOT_THERE)
         known = self._keeper.book.find(leg.id)
         if isinstance(known, CustomerLeg):
             known.on_parted()
@@ -246,6 +254,9 @@ class AriTelephony:
             _settled(outcome)
 
     async def play(self, leg: LegId, playback: str, media: str) -> None:
+        known = self._keeper.book.find(leg.id)
+        if isinstance(known, CustomerLeg):
+            await entry(known)
         _settled(await self._ari.play(leg.id, playback, media))
 
     async def stop_playback(self, playback: str) -> None:
@@ -334,6 +345,7 @@ class AriTelephony:
         elif new is LinkState.FENCED:
             self._events.put_nowait(Fenced(at=now, node=node))
             self._events.put_nowait(None)
+            self._link_owner.spawn(self._work.close(), name="fenced")
         elif old is LinkState.UP:
             self._events.put_nowait(LinkDown(at=now, node=node, why=why))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ari_bridge.legs import Emit, Leg, LegState
+from ari_bridge.messages import Channel
 from ari_bridge.trunks import Trunk
 from dialer.telephony import BridgeId, LegAnswered, LegId, LegJoined, LegRinging
 
@@ -46,8 +47,18 @@ class CustomerLeg(Leg):
         """The INVITE leaves."""
         self.dialed = True
 
+    @property
+    def rm_waits(self) -> bool:
+        """An RM is in the bridge that this leg is dialed into."""
+        return self.bridge is not None and self._rm_present(self.bridge)
+
     def on_in_application(self, at: datetime) -> None:
         self.entered.set()
+
+    def on_seen(self, channel: Channel, at: datetime) -> None:
+        super().on_seen(channel, at)
+        if channel.dialplan.app_name == "Stasis":
+            self.entered.set()
 
     def on_ringing(self, at: datetime, *, early_media: bool) -> None:
         if self.state is not LegState.ASKED:
@@ -60,7 +71,7 @@ class CustomerLeg(Leg):
     def on_up(self, at: datetime) -> None:
         if self.up or self.ended:
             return
-        joined = self.bridge is not None and self._rm_present(self.bridge)
+        joined = self.rm_waits
         self.move(LegState.JOINED if joined else LegState.UP)
         self.bridged = joined
         self._answered_at = at

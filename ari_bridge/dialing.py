@@ -23,8 +23,8 @@ from dialer.telephony import BridgeId, ConnectRm, NotDone, Refusal, Unknown
 
 log = structlog.get_logger()
 
-#: How long, and how often, the entry of a new channel into our application is waited for.
-JOIN_WAIT_S, JOIN_TRIES = 0.2, 4
+#: How long, and how often, the entry of a channel into our application is waited for.
+ENTRY_WAIT_S, ENTRY_TRIES = 0.2, 4
 AUTO_ANSWER = "<sip:offhook>;answer-after=0"
 
 
@@ -86,13 +86,13 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
     if isinstance(outcome, Unsure) and await ari.liveness(leg.leg.id) is not Liveness.LIVE:
         await _undo(ari, leg)
         raise NotDone(Refusal.REJECTED, f"The channel was not made: {outcome.why}")
-    outcome = await _join(ari, leg, bridge)
+    outcome = await join(ari, leg, bridge)
     if not isinstance(outcome, Done):
         await _undo(ari, leg)
         raise NotDone(Refusal.GONE, f"The customer could not be joined to {bridge.id}: {outcome}")
-    if leg.hang_up_asked:
+    if leg.hang_up_asked or not leg.rm_waits:
         await _undo(ari, leg)
-        raise NotDone(Refusal.GONE, "It was hung up before it was dialed.")
+        raise NotDone(Refusal.GONE, "It was hung up, or its RM went, before it was dialed.")
     outcome = await ari.dial(leg.leg.id, timeout_s=call.timeout_s)
     match outcome:
         case Refused():
@@ -104,16 +104,11 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
                 raise Unknown(f"{leg.leg.id}: {why}")
 
 
-async def _join(ari: Ari, leg: CustomerLeg, bridge: BridgeId) -> Outcome:
-    """Join a channel that was just made: it is told when it is in our application, and refused (422) before."""
+async def join(ari: Ari, leg: CustomerLeg, bridge: BridgeId) -> Outcome:
+    """Join a channel that is about to enter our application: it is told when it did, and refused (422) before."""
     outcome: Outcome = Unsure("")
-    for _ in range(JOIN_TRIES):
-        try:
-            async with asyncio.timeout(JOIN_WAIT_S):
-                await leg.entered.wait()
-        except TimeoutError:
-            # The event is late or lost; the PBX says itself whether it can be joined.
-            pass
+    for _ in range(ENTRY_TRIES):
+        await entry(leg)
         outcome = await ari.add_to_bridge(bridge.id, leg.leg.id)
         if isinstance(outcome, Done) or leg.ended:
             break
@@ -121,6 +116,16 @@ async def _join(ari: Ari, leg: CustomerLeg, bridge: BridgeId) -> Outcome:
             break
         leg.entered.clear()
     return outcome
+
+
+async def entry(leg: CustomerLeg) -> None:
+    """Wait a moment for a leg's entry into our application. Its event may be late or lost, so whoever waits
+    asks the PBX all the same."""
+    try:
+        async with asyncio.timeout(ENTRY_WAIT_S):
+            await leg.entered.wait()
+    except TimeoutError:
+        pass
 
 
 async def dial_failsafe(means: Placing, leg: CustomerLeg, call: Outgoing) -> None:
@@ -145,9 +150,9 @@ async def call_rm(means: Placing, leg: RmLeg, request: ConnectRm) -> None:
     ari, before = means.ari, means.gaps()
     made = await ari.make_bridge(leg.bridge.id)
     if isinstance(made, Unsure):
-        # Asking again is harmless: a bridge that was made already is told by a 409.
+        # Asking again is harmless: a 409 then says that it was made the first time.
         made = await ari.make_bridge(leg.bridge.id)
-        if isinstance(made, Unsure) and "409" in made.why:
+        if isinstance(made, Refused) and made.status == 409:
             made = Done(b"")
     if not isinstance(made, Done):
         raise NotDone(Refusal.REJECTED, f"The bridge {leg.bridge.id} was not made: {made}")

@@ -89,7 +89,7 @@ class AriHttp:
                 timeout=aiohttp.ClientTimeout(total=limit),
             ) as response:
                 content = await response.read()
-                return read_answer(response.status, content)
+                return read_answer(method, path, response.status, content)
         except aiohttp.ClientConnectorError as error:
             return Refused(None, type(error).__name__)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -101,14 +101,17 @@ def authorization(access: AriAccess) -> str:
     return aiohttp.encode_basic_auth(access.user, access.password)
 
 
-def read_answer(status: int, content: bytes) -> Outcome:
+def read_answer(method: str, path: str, status: int, content: bytes) -> Outcome:
     """What an answer of the PBX means."""
     if status < 300:
         return Done(content)
     message = _message(content)
-    # A 409 on a reused connection may be false (Asterisk's main/channel.c keeps a thread-local error), and a
-    # server error says nothing of what was done before it.
-    if status == 409 or (status >= 500 and status != 503 and ALLOCATION_FAILED not in message):
+    # A 409 to a new channel may be false: once a true duplicate was refused, every failed allocation on that
+    # connection says the same (a thread-local error in Asterisk's main/channel.c).
+    false_conflict = status == 409 and method == "POST" and path in ("/channels", "/channels/create")
+    # A server error says nothing of what was done before it, but for Asterisk's word for a definite no.
+    server_error = status >= 500 and status != 503 and ALLOCATION_FAILED not in message
+    if false_conflict or server_error:
         return Unsure(f"{status} {message}")
     return Refused(status, message)
 

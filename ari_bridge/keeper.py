@@ -101,7 +101,9 @@ class Keeper:
 
     def inbound(self, event: StasisStart, args: InboundArgs) -> None:
         leg = LegId(self._access.node, event.channel.id)
-        self.book.register(self.customer_leg(leg, None, None))
+        machine = self.customer_leg(leg, None, None)
+        machine.on_in_application(event.at)
+        self.book.register(machine)
         self._emit(
             InboundCall(
                 at=event.at,

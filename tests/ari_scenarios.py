@@ -210,7 +210,6 @@ def failsafe(script: Script, *, join: bool) -> Callable[[BridgeFloor], Awaitable
         leg = await floor.dial(None, script)
         if join:
             await floor.wait_for(LegAnswered, leg)
-            await floor.in_application(leg)
             await floor.telephony.bridge(leg, bridge)
             await floor.wait_for(LegJoined, leg)
             await floor.telephony.unbridge(leg, bridge)

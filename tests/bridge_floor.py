@@ -171,9 +171,3 @@ class BridgeFloor:
         assert len(self.all_of(LegEnded, leg)) == 1
         assert [e for e in self.events if getattr(e, "leg", None) == leg][-1] is event
         return event
-
-    async def in_application(self, leg: LegId) -> None:
-        """Wait until a leg is in our application: only then can it be played to or joined."""
-        known = self.telephony._keeper.book.find(leg.id)
-        assert known is not None
-        await self.until(known.entered.is_set, f"{leg.id} in the application")

@@ -330,7 +330,6 @@ async def test_an_announcement_comes_to_its_end(floor: Floor) -> None:
     """An answered customer without an RM hears an announcement, and we hear its end."""
     leg = await floor.dial(None, answers(0.05))
     await floor.wait_for(LegAnswered, leg)
-    await floor.in_application(leg)
     await floor.telephony.play(leg, "p-1", floor.short_sound)
     assert (await floor.wait_for(PlaybackFinished, leg)).playback == "p-1"
 

@@ -212,7 +212,7 @@ async def test_false_409_is_not_taken_for_a_placed_call(
         for endpoint, channel in (("rm-anna", rm.id), ("rm-nobody", "c-pbx1-1-1")):
             body = {"endpoint": f"PJSIP/{endpoint}", "app": "offhook", "channelId": channel}
             async with session.post(f"{spec.ari.url}/channels", json=body) as response:
-                answers_given.append(read_answer(response.status, await response.read()))
+                answers_given.append(read_answer("POST", "/channels", response.status, await response.read()))
     assert [isinstance(outcome, Unsure) and "409" in outcome.why for outcome in answers_given] == [True] * 2
     assert len(await floor.telephony.survey()) == 1
 
