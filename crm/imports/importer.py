@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 PART_RECORDS: Final = 100
 UNIT_S: Final = 0.010  # what one unit of work may take; the calls' writes wait behind it
+WATCH_S: Final = 0.25
 _FIRST_UNIT_ROWS: Final = 20
 _ERROR_PAGE: Final = 2000
 
@@ -56,7 +57,7 @@ async def run_import(
         executor: of worker processes (or threads).
         work_dir: where a gzip file is unpacked meanwhile.
         errors_path: the CSV file for lines that were refused; written if there are any.
-        on_progress: called after every unit.
+        on_progress: called now and then (every ``WATCH_S`` at most), and at the end.
 
     Raises:
         ImportRefused: the file cannot be imported; nothing of it was.
@@ -68,10 +69,10 @@ async def run_import(
     batch = await db.write_bulk(
         batches.open_batch, inspection, path.name, mapping.file.source, mapping.digest(), clock.now()
     )
-    pace = _Pace(clock)
+    pace, watch = _Pace(clock), _Watch(db, clock, batch.batch_id, on_progress)
     try:
         if batch.state is ImportState.STAGING:
-            batch = await _stage_all(db, ring, inspection, mapping, batch, clock, executor, on_progress)
+            batch = await _stage_all(db, ring, inspection, mapping, batch, clock, executor, watch)
     except ImportRefused as error:
         await _refuse(db, batch, str(error), clock, pace)
         raise
@@ -80,7 +81,7 @@ async def run_import(
             # It holds customers in clear, and is unpacked again should the import go on another time.
             await loop.run_in_executor(executor, worker.remove, inspection.file.path)
     while await pace.run(db, apply.apply_some, batch.batch_id, clock.now()):
-        on_progress(await db.read(batches.read_batch, batch.batch_id))
+        await watch.look()
     batch = await db.read(batches.read_batch, batch.batch_id)
     await write_error_file(db, batch.batch_id, errors_path, executor)
     on_progress(batch)
@@ -133,7 +134,7 @@ async def _stage_all(
     batch: Batch,
     clock: Clock,
     executor: Executor,
-    on_progress: Progress,
+    watch: _Watch,
 ) -> Batch:
     loop = asyncio.get_running_loop()
 
@@ -158,7 +159,7 @@ async def _stage_all(
                 # One part is prepared while the one before it is written: memory holds two.
                 ahead = prepare(part.after, rows_read)
             await db.write_bulk(batches.stage, batch.batch_id, start, part)
-            on_progress(await db.read(batches.read_batch, batch.batch_id))
+            await watch.look()
             start = part.after
             if part.at_end:
                 break
@@ -172,6 +173,23 @@ async def _refuse(db: Database, batch: Batch, message: str, clock: Clock, pace: 
     while await pace.run(db, batches.drop_staged, batch.batch_id):
         pass
     await db.write_bulk(batches.move, batch.batch_id, ImportState.REFUSED, clock.now(), message=message)
+
+
+class _Watch:
+    """Tells how far an import is, seldom enough to cost nothing."""
+
+    def __init__(self, db: Database, clock: Clock, batch_id: int, on_progress: Progress) -> None:
+        self._db = db
+        self._clock = clock
+        self._batch_id = batch_id
+        self._on_progress = on_progress
+        self._next = clock.monotonic()
+
+    async def look(self) -> None:
+        if self._clock.monotonic() < self._next:
+            return
+        self._on_progress(await self._db.read(batches.read_batch, self._batch_id))
+        self._next = self._clock.monotonic() + WATCH_S
 
 
 class _Pace:
