@@ -14,6 +14,7 @@
     │   ├── TooMany          429: asked too often; says when to try again
     │   └── NotRunning       503: the part that would do it is not there
     ├── BadTable             the route table contradicts itself: found when the application is made
+    ├── CannotListen         a socket cannot be had: port taken, path too long
     └── OperatorError        the operator's client got no success
         ├── NobodyRuns       no Offhook answers on the operator's socket; nothing was done
         ├── OperatorRefused  the answer was a refusal
@@ -100,6 +101,10 @@ class NotRunning(Refused):
 
 class BadTable(ConsoleError):
     """The route table contradicts itself."""
+
+
+class CannotListen(ConsoleError):
+    """A socket cannot be had, so the console is not served there."""
 
 
 class OperatorError(ConsoleError):

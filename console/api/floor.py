@@ -22,6 +22,7 @@ class Floor(Told):
     blocked: str | None = Field(default=None, description="Why nobody is dialed, in words.")
     states: dict[str, int] = Field(default={}, description="How many RMs are in each state.")
     rms: dict[str, dict[str, Any]] = Field(default={}, description="Each RM at work, by name.")
+    campaigns: dict[str, str] = Field(default={}, description="Each campaign's state, by name.")
     trunk_problems: dict[str, str] = Field(default={}, description="Trunks that are not used now, and why.")
 
 

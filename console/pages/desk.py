@@ -36,7 +36,8 @@ from vocabulary.states import CampaignState, EntryState, PacingMode, RmState
 routes = Routes("pages", prefix="")
 
 _WORKABLE: Final = (CampaignState.RUNNING, CampaignState.PAUSED)
-_LIST_SHOWN: Final = 20
+#: Rows of the own list by mode: to choose from, or only to know who comes next.
+_LIST_SHOWN: Final = {PacingMode.MANUAL: 50, PacingMode.PREVIEW: 5, PacingMode.PROGRESSIVE: 5}
 _NOTHING_FILLED: Final[Mapping[str, str]] = {"outcome": "", "note": "", "callback_at": ""}
 _ANSWER: Final = "answer."
 
@@ -264,9 +265,15 @@ def _desk_reads(
         waiting = {one.id: lists.counts(conn, one.id).get(rm_id, {}) for one in workable}
         shown["campaigns"] = workable
         shown["counts"] = {key: states.get(EntryState.PENDING, 0) for key, states in waiting.items()}
-    elif campaign.mode is PacingMode.MANUAL and desk["state"] == RmState.READY:
+    elif desk["call"] is None:
         shown["own_list"] = queries.own_list(
-            conn, ask.parts.cipher, rm_id, campaign.id, EntryState.PENDING, _LIST_SHOWN, 0
+            conn,
+            ask.parts.cipher,
+            rm_id,
+            campaign.id,
+            EntryState.PENDING,
+            _LIST_SHOWN.get(campaign.mode, 0),
+            0,
         )
     return shown
 

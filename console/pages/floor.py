@@ -91,4 +91,4 @@ async def _floor_page(ask: Ask, *, status: int = 200, alert: str = "") -> web.Re
 
 
 def _floor_reads(conn: Connection) -> dict[str, Any]:
-    return {"campaigns": list_campaigns(conn), "halted": standing_halt(conn) is not None}
+    return {"campaigns": list_campaigns(conn), "halted": standing_halt(conn)}

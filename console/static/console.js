@@ -141,5 +141,5 @@ function tick() {
 }
 
 tick();
-setInterval(tick, 1000);
+setInterval(tick, 500);
 listen();
