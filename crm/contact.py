@@ -22,7 +22,7 @@ from lawful import attempts as lawful_attempts
 from lawful import hours as lawful_hours
 from lawful.attempts import Attempt, Caps
 from lawful.hours import CallingPolicy, Window
-from lawful.verdicts import Verdict
+from lawful.verdicts import Reason, Verdict
 from vocabulary.states import NumberState
 
 
@@ -107,7 +107,8 @@ def may_contact(
         *_suppression_objections(conn, customer_id, number.e164_blind if number else None, channel, now),
         *_consent_objections(conn, customer_id, channel, purpose, policy),
         *(_number_objections(number, policy) if number_id is not None else ()),
-        *_legal(waiting),
+        # An unknown zone is the answer of both rules; the hours give it.
+        *(_legal(waiting) if waiting.reason is not Reason.ZONE_UNKNOWN else ()),
         *_legal(_hours_verdict(policy, person, now)),
     ]
     if not reasons:

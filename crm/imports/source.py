@@ -68,7 +68,9 @@ def open_plain(path: Path, work_dir: Path, delimiter: str, encoding: str) -> Csv
         plain = _unpacked(path, work_dir) if packed else path
         facts = plain.stat()
     except OSError as error:
-        raise ImportRefused(f"{path} cannot be read: {error.strerror}; nothing was imported.") from None
+        raise ImportRefused(
+            f"{path} cannot be read or unpacked: {error.strerror}; nothing was imported."
+        ) from None
     if facts.st_size == 0:
         if packed:
             plain.unlink()

@@ -176,7 +176,7 @@ async def test_an_unreadable_file_is_refused_whole(
 
 async def test_a_missing_file_is_named(inline_db: Inline, path: Path) -> None:
     """Not a crash: a sentence."""
-    with pytest.raises(ImportRefused, match=r"customers\.csv cannot be read"):
+    with pytest.raises(ImportRefused, match=r"customers\.csv cannot be read or unpacked: No such file"):
         await import_file(inline_db, path, PLAIN, FakeClock())
 
 
