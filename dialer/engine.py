@@ -162,7 +162,7 @@ class Engine:
             await asyncio.wait([task], timeout=2 * self.means.timing.goodbye_s)
             task.cancel()
         await self.means.journal.write(close_shift, desk.shift_id, reason[:40], self.means.clock.now())
-        self._publish_floor()
+        self.publish_floor()
 
     # --- the Floor of calls and phones --------------------------------------------------------------
 
@@ -198,13 +198,14 @@ class Engine:
 
     def desk_changed(self, desk: Desk) -> None:
         self._live.publish(f"rm:{desk.rm.id}", desk_view(desk))
-        self._publish_floor()
+        self.publish_floor()
 
     def desk_free_again(self, desk: Desk) -> None:
         for hook in self.on_free:
             hook(desk)
 
-    def _publish_floor(self) -> None:
+    def publish_floor(self) -> None:
+        """What a supervisor sees has changed."""
         self._live.publish("floor", floor_view(self))
 
     # --- the PBX ------------------------------------------------------------------------------------
@@ -244,7 +245,7 @@ class Engine:
             case _:
                 pass
         if isinstance(event, LinkDown | LinkUp | TrunkHealth | Fenced):
-            self._publish_floor()
+            self.publish_floor()
 
     def _trunk_changed(self, trunk: str, usable: bool, why: str) -> None:
         if usable:

@@ -134,11 +134,13 @@ class Pacer:
         self._engine.campaigns[campaign.id] = await self._means.journal.write(
             move_campaign, campaign.id, CampaignState.EXHAUSTED, self._means.clock.now()
         )
+        self._engine.publish_floor()
 
     async def refresh_campaigns(self) -> None:
         """Read the campaigns anew: after a command, and at the start."""
         found = await self._means.db.read(list_campaigns)
         self._engine.campaigns = {campaign.id: campaign for campaign in found}
+        self._engine.publish_floor()
         self.poke()
 
 

@@ -56,4 +56,5 @@ def floor_view(engine: Engine) -> dict[str, Any]:
         },
         "states": {state: states.get(state, 0) for state in RmState},
         "trunk_problems": engine.trunk_problems,
+        "campaigns": {campaign.name: campaign.state for campaign in engine.campaigns.values()},
     }

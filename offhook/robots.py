@@ -26,7 +26,6 @@ _OUTCOMES: Final = (
     (Outcome.NOT_INTERESTED, 50),
     (Outcome.INTERESTED, 20),
     (Outcome.SALE, 12),
-    (Outcome.DROPPED, 4),
     (Outcome.WRONG_PERSON, 4),
     (Outcome.DO_NOT_CALL, 5),
     (Outcome.MACHINE, 5),

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import random
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from crm.imports.importer import run_import
 from crm.imports.mapping import shipped
-from crm.sample import write_csv
+from crm.sample import COLUMNS, rows
 from crm.tables import customer
 from offhook.demo.plan import BadPlan, DemoPlan
 
@@ -32,7 +34,7 @@ async def take_in_customers(system: System, plan: DemoPlan) -> list[int]:
     work.mkdir(parents=True, exist_ok=True)
     if plan.customers_file is None:
         path, mapping = work / "sample.csv", "plain"
-        write_csv(path, plan.customers, random.Random(plan.seed), system.clock.now().date())
+        _write_sample(path, plan, system.clock.now().date())
     else:
         path, mapping = work / "customers.csv", plan.mapping
         _copy_first(plan.customers_file, path, plan.customers)
@@ -51,6 +53,15 @@ async def take_in_customers(system: System, plan: DemoPlan) -> list[int]:
             f"{batch.refused} lines of the customers' file were refused; see {work / 'errors.csv'}."
         )
     return await system.db.read(_all_customers)
+
+
+def _write_sample(path: Path, plan: DemoPlan, today: date) -> None:
+    """Invented customers without preferred hours: a demonstration runs at any hour and must come to its end."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for row in rows(plan.customers, random.Random(plan.seed), today):
+            writer.writerow(row | {"preferred_from": "", "preferred_to": ""})
 
 
 def _copy_first(source: Path, target: Path, count: int) -> None:
