@@ -160,8 +160,8 @@ class AriTelephony(Telephony):
         self._check_link()
         trunk = self._trunks.find(request.trunk)
         call = self._outgoing(request, trunk)
-        trunk.admit(self._clock.monotonic())
-        leg = self._keeper.customer_leg(request.leg, request.bridge, trunk)
+        ticket = trunk.admit(self._clock.monotonic())
+        leg = self._keeper.customer_leg(request.leg, request.bridge, trunk, ticket)
         if request.bridge is None:
             placed = dial_failsafe(self._placing, leg, call)
         else:

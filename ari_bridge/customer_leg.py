@@ -27,13 +27,16 @@ class CustomerLeg(Leg):
         no_media_s: float,
         bridge: BridgeId | None = None,
         trunk: Trunk | None = None,
+        ticket: int = 0,
         rm_present: Callable[[BridgeId], bool] = lambda bridge: True,
         alive: Callable[[CustomerLeg, datetime], None] = lambda leg, at: None,
     ) -> None:
-        """``rm_present`` says whether an RM is in a bridge; ``alive`` is called at the first sign of life."""
+        """``ticket``: of ``Trunk.admit``; ``rm_present`` says whether an RM is in a bridge; ``alive`` is called
+        at every sign of life."""
         super().__init__(leg, emit, no_media_s=no_media_s)
         self.bridge = bridge
         self.trunk = trunk
+        self.ticket = ticket
         #: The INVITE has left, as the PBX's own event says.
         self.dialed = False
         self.gave_up = False

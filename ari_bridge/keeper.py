@@ -64,7 +64,9 @@ class Keeper:
             on_answered=self._join_rm,
         )
 
-    def customer_leg(self, leg: LegId, bridge: BridgeId | None, trunk: Trunk | None) -> CustomerLeg:
+    def customer_leg(
+        self, leg: LegId, bridge: BridgeId | None, trunk: Trunk | None, ticket: int = 0
+    ) -> CustomerLeg:
         """A machine for a customer's leg; not registered yet."""
         return CustomerLeg(
             leg,
@@ -72,6 +74,7 @@ class Keeper:
             no_media_s=self._timings.no_media_s,
             bridge=bridge,
             trunk=trunk,
+            ticket=ticket,
             rm_present=self._rm_present,
             alive=self._alive,
         )
@@ -157,7 +160,7 @@ class Keeper:
     def left_trunk(self, leg: Leg, verdict: Verdict) -> None:
         """A customer's leg uses its trunk no more."""
         if isinstance(leg, CustomerLeg) and leg.trunk is not None:
-            self._tell(leg.trunk.left(verdict, self._clock.monotonic()), self._clock.now())
+            self._tell(leg.trunk.left(leg.ticket, verdict, self._clock.monotonic()), self._clock.now())
 
     async def tick_for_ever(self) -> None:
         """Let time pass for the trunks."""
@@ -201,7 +204,7 @@ class Keeper:
             leg.resume(LegState.RINGING, now)
         self.book.register(leg)
         if isinstance(leg, CustomerLeg) and leg.trunk is not None:
-            leg.trunk.adopt()
+            leg.ticket = leg.trunk.adopt()
         if isinstance(leg, RmLeg) and leg.bridge is not None:
             self.bridges.add(leg.bridge.id)
             if leg.state is LegState.JOINED:

@@ -46,6 +46,7 @@ class RmLeg(Leg):
         self.bridge: BridgeId = bridge
         self.sends_audio = sends_audio
         self._on_answered = on_answered
+        self._entered = False
         self._silent: set[str] = set()
 
     def on_ringing(self, at: datetime, *, early_media: bool) -> None:
@@ -58,8 +59,9 @@ class RmLeg(Leg):
         self._answered_at = at
 
     def on_in_application(self, at: datetime) -> None:
-        if self.state is LegState.JOINED or self.ended:
+        if self._entered or self.state is LegState.JOINED or self.ended:
             return
+        self._entered = True
         self.on_up(at)
         self._on_answered(self)
 

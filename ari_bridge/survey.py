@@ -55,7 +55,8 @@ def check_version(version: str) -> None:
     if found is None:
         return
     major, minor = int(found.group(1)), int(found.group(2))
-    if major < min(OLDEST) or minor < OLDEST.get(major, 0):
+    newer_line = major > max(OLDEST)
+    if not newer_line and (major not in OLDEST or minor < OLDEST[major]):
         raise PbxTooOld(f"Asterisk {version} is too old: 20.19, 22.9 or 23.3 is needed.")
 
 

@@ -3,7 +3,7 @@
 
 Pure: time is a number passed in. The breaker opens on
 
-* failures in a row, whatever the trunk's words: allocation failed, 401, 402, 403, 407, 429, 5xx;
+* failures in a row, whatever the trunk's words: allocation failed, 302, 401, 402, 403, 407, 429, 488, 5xx;
 * slow calls in a row: neither ringing nor an answer within the set-up time (ARI does not show whether a
   ``100 Trying`` came, so a silent trunk is known by its first two calls);
 * the share of invalid numbers among the last calls: one wrong prefix turns every number into a 404.
@@ -22,7 +22,7 @@ import structlog
 
 from ari_bridge.access import TrunkLimits
 from dialer.telephony import NotDone, Refusal
-from vocabulary.dispositions import LegEnd
+from vocabulary.dispositions import EndedBy, LegEnd
 
 log = structlog.get_logger()
 
@@ -37,10 +37,12 @@ class Verdict(StrEnum):
     NOTHING = "nothing"  #: ended by us before the trunk could show anything
 
 
-_FAILED_SIP = frozenset({401, 402, 403, 407, 429, 500, 502, 503, 504})
+_FINE_SIP = frozenset({486, 600, 603, 607, 608})
 _INVALID_SIP = frozenset({404, 410, 484, 604})
 _SLOW_SIP = frozenset({408, 480})
-_FAILED_CAUSES = frozenset({27, 34, 38, 41, 42, 102})
+_FINE_CAUSES = frozenset({17, 21})
+_INVALID_CAUSES = frozenset({1, 22, 28})
+_NO_CAUSES = frozenset({None, 0, 16})
 
 
 def judge(end: LegEnd, *, gave_up: bool, cancelled: bool) -> Verdict:
@@ -48,15 +50,23 @@ def judge(end: LegEnd, *, gave_up: bool, cancelled: bool) -> Verdict:
     we ended it for another reason."""
     if end.rang or end.was_up:
         return Verdict.FINE
-    if cancelled:
+    if cancelled or end.ended_by is EndedBy.EVENTS_LOST:
         return Verdict.NOTHING
     if gave_up or end.tech_cause in _SLOW_SIP:
         return Verdict.SLOW
-    if end.tech_cause in _INVALID_SIP or (end.tech_cause is None and end.cause in (1, 22, 28)):
-        return Verdict.INVALID
-    if end.tech_cause in _FAILED_SIP or (end.tech_cause is None and end.cause in _FAILED_CAUSES):
-        return Verdict.FAILED
-    return Verdict.FINE
+    if end.tech_cause is None:
+        return _judge_cause(end.cause)
+    if end.tech_cause in _FINE_SIP:
+        return Verdict.FINE
+    return Verdict.INVALID if end.tech_cause in _INVALID_SIP else Verdict.FAILED
+
+
+def _judge_cause(cause: int | None) -> Verdict:
+    if cause in _NO_CAUSES:
+        return Verdict.NOTHING
+    if cause in _FINE_CAUSES:
+        return Verdict.FINE
+    return Verdict.INVALID if cause in _INVALID_CAUSES else Verdict.FAILED
 
 
 class BreakerState(StrEnum):
@@ -92,9 +102,10 @@ class Trunk:
         self._rest_s = limits.open_s
         self._opened_at = 0.0
         self._trial_out = False
+        self._trial = 0
 
-    def admit(self, now: float) -> None:
-        """Take a place for one call.
+    def admit(self, now: float) -> int:
+        """Take a place for one call. Returns its ticket, to be given back with ``left``.
 
         Raises:
             NotDone: the breaker is open, or cap or rate is reached; nothing was taken.
@@ -111,11 +122,15 @@ class Trunk:
             raise NotDone(Refusal.TRUNK_FULL, f"{name}: {self.limits.calls_per_s} calls a second")
         self._tokens -= 1.0
         self.calls += 1
-        self._trial_out = self.state is BreakerState.HALF_OPEN
+        if self.state is BreakerState.CLOSED:
+            return 0
+        self._trial_out = True
+        return self._trial
 
-    def adopt(self) -> None:
-        """A call of an earlier life still uses it."""
+    def adopt(self) -> int:
+        """A call of an earlier life still uses it. Returns its ticket."""
         self.calls += 1
+        return 0
 
     def sign_of_life(self) -> Edge | None:
         """A call on it rings or was answered."""
@@ -124,10 +139,12 @@ class Trunk:
             return self._close()
         return None
 
-    def left(self, verdict: Verdict, now: float) -> Edge | None:
-        """A call on it is over."""
+    def left(self, ticket: int, verdict: Verdict, now: float) -> Edge | None:
+        """A call on it is over. While it is tried, only the call that tries it may fail it."""
         self.calls -= 1
         if self.state is BreakerState.HALF_OPEN:
+            if ticket != self._trial and verdict is not Verdict.FINE:
+                return None
             self._trial_out = False
         match verdict:
             case Verdict.NOTHING:
@@ -150,6 +167,7 @@ class Trunk:
         if self.state is BreakerState.OPEN and now - self._opened_at >= self._rest_s:
             self._move(BreakerState.HALF_OPEN, "rested")
             self._trial_out = False
+            self._trial += 1
             return Edge(self.limits.name, usable=True, why="rested; one call tries it")
         return None
 
