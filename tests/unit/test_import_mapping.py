@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from crm.errors import BadMapping, ImportRefused
-from crm.imports.mapping import Mapping, load, parse, shipped
+from crm.imports.mapping import (
+    AttributeRule,
+    ConsentTable,
+    CustomerTable,
+    DateRule,
+    FileTable,
+    Mapping,
+    NumberTable,
+    PurchaseTable,
+    load,
+    parse,
+    shipped,
+)
 from crm.imports.rows import Refused, RowReader
 from crm.money import minor_digits, parse_minor, show
 from crm.records import NewCustomer
@@ -208,6 +220,16 @@ def test_shipped_mappings_are_sound() -> None:
     assert shipped("plain").file.source == "plain"
     with pytest.raises(BadMapping, match="plain, uci_bank"):
         shipped("salesforce")
+
+
+def test_the_documented_example_is_a_mapping() -> None:
+    """What the reference shows can be copied, and every field of a customer is named there."""
+    page = (Path(__file__).parents[2] / "docs/reference/import-mapping.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert parse(example, "import-mapping.md").customer.attributes.keys() == {"age_band"}
+    tables = (FileTable, NumberTable, CustomerTable, PurchaseTable, ConsentTable, AttributeRule, DateRule)
+    documented = {name for table in tables for name in table.model_fields}
+    assert {name for name in documented if f"`{name}`" not in page and f"{name} =" not in page} == set()
 
 
 def test_the_bank_mapping_knows_nothing_of_the_future() -> None:
