@@ -7,8 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
-import phonenumbers
-
 from ari_bridge import gc, numbers
 from ari_bridge.access import AriAccess, Timings, TrunkLimits
 from ari_bridge.ari import Ari
@@ -24,7 +22,7 @@ from ari_bridge.dialing import (
     refusal,
 )
 from ari_bridge.dispatch import Dispatcher
-from ari_bridge.errors import NotConnected, PbxTooOld, WontConnect
+from ari_bridge.errors import BadNumber, NotConnected, PbxTooOld, WontConnect
 from ari_bridge.http import AriHttp, Done, Outcome, Refused
 from ari_bridge.keeper import Keeper
 from ari_bridge.legs import Leg
@@ -148,6 +146,7 @@ class AriTelephony(Telephony):
 
     async def connect_rm(self, request: ConnectRm) -> None:
         self._check_link()
+        self._keeper.book.must_be_new(request.leg)
         leg = self._keeper.rm_leg(request.leg, request.bridge, sends_audio=request.sends_audio)
         self._keeper.bridges.add(request.bridge.id)
         try:
@@ -158,6 +157,7 @@ class AriTelephony(Telephony):
 
     async def dial(self, request: DialCustomer) -> None:
         self._check_link()
+        self._keeper.book.must_be_new(request.leg)
         trunk = self._trunks.find(request.trunk)
         call = self._outgoing(request, trunk)
         ticket = trunk.admit(self._clock.monotonic())
@@ -170,16 +170,14 @@ class AriTelephony(Telephony):
 
     def _outgoing(self, request: DialCustomer, trunk: Trunk) -> Outgoing:
         try:
-            number = numbers.dialed(request.pii_number, trunk.limits)
-            caller_id = numbers.written(request.caller_id, trunk.limits)
-        except phonenumbers.NumberParseException:
-            raise NotDone(Refusal.REJECTED, "The number or caller ID is not E.164.") from None
-        return Outgoing(
-            endpoint=f"PJSIP/{number}@trunk-{request.trunk}",
-            pii_caller_id=caller_id,
-            headers=request.headers,
-            backstop_s=request.backstop_s,
-        )
+            return Outgoing(
+                endpoint=f"PJSIP/{numbers.dialed(request.pii_number, trunk.limits)}@trunk-{request.trunk}",
+                pii_caller_id=numbers.written(request.caller_id, trunk.limits),
+                headers=request.headers,
+                backstop_s=request.backstop_s,
+            )
+        except BadNumber as error:
+            raise NotDone(Refusal.REJECTED, str(error)) from None
 
     async def _place(self, leg: Leg, placed: Coroutine[Any, Any, None]) -> None:
         """Register, then request. A caller that is cancelled leaves no half-made call behind."""

@@ -4,6 +4,7 @@
 ::
 
     AriError
+    ├── BadNumber           a number or caller ID that may not go to a trunk
     ├── NotConnected        the event socket could not be opened; it is tried again
     └── WontConnect         trying again is of no use until somebody changes something
         ├── WrongCredentials    the PBX refused our user or password
@@ -15,6 +16,10 @@ from __future__ import annotations
 
 class AriError(Exception):
     """The PBX cannot be used as asked; no call was touched."""
+
+
+class BadNumber(AriError):
+    """A number or caller ID that may not go to a trunk; nothing was dialed."""
 
 
 class NotConnected(AriError):

@@ -165,14 +165,14 @@ class LegBook:
     def __len__(self) -> int:
         return len(self._legs)
 
-    def register(self, leg: Leg) -> None:
-        """Before the request that makes it.
+    def must_be_new(self, leg: LegId) -> None:
+        """Raises ``ValueError`` for an id that is or was used: the PBX itself would use it again."""
+        if leg.id in self._legs or leg.id in self._over:
+            raise ValueError(f"The leg {leg.id} exists or existed; nothing was dialed. Choose a new id.")
 
-        Raises:
-            ValueError: the id is or was used; ids are never used twice.
-        """
-        if leg.leg.id in self._legs or leg.leg.id in self._over:
-            raise ValueError(f"The leg {leg.leg.id} exists or existed; nothing was dialed. Choose a new id.")
+    def register(self, leg: Leg) -> None:
+        """Before the request that makes it. Raises as ``must_be_new``."""
+        self.must_be_new(leg.leg)
         self._legs[leg.leg.id] = leg
 
     def find(self, channel_id: str) -> Leg | None:

@@ -8,24 +8,42 @@ import re
 import phonenumbers
 
 from ari_bridge.access import NumberFormat, TrunkLimits
+from ari_bridge.errors import BadNumber
+
+# What goes into a dial string must not be able to end it: a slash or an at-sign there dials another endpoint.
+_E164 = re.compile(r"\+[1-9][0-9]{3,14}")
+_OTHER_CALLER_ID = re.compile(r"[A-Za-z0-9*#._-]{1,32}")
 
 
 def dialed(e164: str, trunk: TrunkLimits) -> str:
-    """The user part of the INVITE: ``e164`` (with plus) in the trunk's format, after its prefix."""
+    """The user part of the INVITE: ``e164`` (with plus) in the trunk's format, after its prefix.
+
+    Raises:
+        BadNumber: it is not E.164 with a plus sign.
+    """
+    if not _E164.fullmatch(e164):
+        raise BadNumber("The number is not E.164 with a plus sign; nothing was dialed.")
     return trunk.prefix + written(e164, trunk)
 
 
-def written(e164: str, trunk: TrunkLimits) -> str:
-    """A number in the trunk's format. What is not E.164 with plus goes out as it stands."""
-    if not e164.startswith("+"):
-        return e164
+def written(caller_id: str, trunk: TrunkLimits) -> str:
+    """A number in the trunk's format; what is not E.164 with plus goes out as it stands.
+
+    Raises:
+        BadNumber: it has signs that neither a number nor a name of a caller has.
+    """
+    if not _E164.fullmatch(caller_id):
+        if not _OTHER_CALLER_ID.fullmatch(caller_id):
+            raise BadNumber("The caller ID is neither E.164 nor letters and digits; nothing was dialed.")
+        return caller_id
+    e164 = caller_id
     match trunk.number_format:
         case NumberFormat.E164_PLUS:
             return e164
         case NumberFormat.E164:
             return e164[1:]
         case NumberFormat.NATIONAL:
-            parsed = phonenumbers.parse(e164)
+            parsed = _parse(e164)
             local = phonenumbers.format_out_of_country_calling_number(parsed, trunk.country)
             digits = re.sub(r"\D", "", local)
             # Within its own country code the library writes North American numbers with the leading 1.
@@ -33,6 +51,13 @@ def written(e164: str, trunk: TrunkLimits) -> str:
                 national = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
                 digits = re.sub(r"\D", "", national)
             return digits
+
+
+def _parse(e164: str) -> phonenumbers.PhoneNumber:
+    try:
+        return phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        raise BadNumber("The number belongs to no country; nothing was dialed.") from None
 
 
 def read_caller(number: str, trunk: TrunkLimits | None) -> str | None:

@@ -144,6 +144,7 @@ class BridgeFloor:
         bridge: BridgeId | None,
         script: Script | None = None,
         *,
+        leg: LegId | None = None,
         number: str = CUSTOMER,
         backstop_s: float = 30,
         headers: dict[str, str] | None = None,
@@ -151,7 +152,7 @@ class BridgeFloor:
         """Dial a customer whose phone does as ``script`` says."""
         if script is not None:
             self.customer_script(number, script)
-        leg = self.new_leg()
+        leg = leg or self.new_leg()
         await self.telephony.dial(
             DialCustomer(
                 leg=leg,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from ari_bridge.access import NumberFormat, TrunkLimits
+from ari_bridge.errors import BadNumber
 from ari_bridge.numbers import dialed, read_caller, written
 
 PLUS = TrunkLimits(name="t")
@@ -34,6 +35,29 @@ def test_a_caller_id_has_the_format_and_no_prefix() -> None:
     """The prefix is for dialing; what is not E.164 goes out as the settings have it."""
     assert written("+12025550199", AMERICAN) == "2025550199"
     assert written("anonymous", AMERICAN) == "anonymous"
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["", "+", "4930123456", "+49 30 1", "+49301@trunk-b", "+1/n", "+1202&PJSIP/x", "+0123456", "+1\n2345"],
+)
+def test_a_number_cannot_break_out_of_the_dial_string(number: str) -> None:
+    """Anything but E.164 with plus is refused: another endpoint could be dialed with the rest."""
+    with pytest.raises(BadNumber):
+        dialed(number, PLUS)
+
+
+@pytest.mark.parametrize("caller_id", ["", "a b", '"x" <1>', "x,y", "x)y", "a\r\nVia: x"])
+def test_a_caller_id_cannot_break_out_either(caller_id: str) -> None:
+    """Letters, digits and a few signs; nothing that ends a variable or a header."""
+    with pytest.raises(BadNumber):
+        written(caller_id, PLUS)
+
+
+def test_a_number_of_no_country_is_refused_by_a_national_trunk() -> None:
+    """It cannot be written, so it is not dialed."""
+    with pytest.raises(BadNumber):
+        dialed("+999123456", GERMAN)
 
 
 @pytest.mark.parametrize(
