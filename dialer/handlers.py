@@ -161,6 +161,8 @@ class Handlers:
         if desk.wish is not None:
             desk.grant_wish()
         if isinstance(claimed, ListOver):
+            desk.say_why_not(END_OF_LIST)
+            await self._pacer.list_over(campaign)
             return refuse("end_of_list", END_OF_LIST)
         return refuse("nothing_now", claimed.sentence)
 

@@ -121,9 +121,10 @@ class Pacer:
             desk.say_why_not(END_OF_LIST)
         desk.look_at = clock.monotonic() + wait_s
         if isinstance(answer, ListOver):
-            await self._perhaps_exhausted(campaign)
+            await self.list_over(campaign)
 
-    async def _perhaps_exhausted(self, campaign: Campaign) -> None:
+    async def list_over(self, campaign: Campaign) -> None:
+        """An RM's list came to its end: with the last one of the campaign the campaign is exhausted."""
         by_rm = await self._means.db.read(counts, campaign.id)
         if any(states.get(state, 0) for states in by_rm.values() for state in OPEN_ENTRY_STATES):
             return

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from offhook.demo.facts import Facts
 from vocabulary.states import RmState
@@ -90,6 +91,7 @@ def _over_time(axes: Axes, facts: Facts) -> None:
         axes.step(times, counts, where="post", color=colour, label=label, linewidth=1.4)
     axes.set_xlabel("seconds since the start")
     axes.set_ylabel("calls")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="upper right")
 
 
@@ -99,6 +101,7 @@ def _dispositions(axes: Axes, facts: Facts) -> None:
     values = [count for _, count in reversed(counted)]
     bars = axes.barh(names, values, color=_BLUE)
     axes.bar_label(bars, padding=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("calls")
 
 
