@@ -51,7 +51,6 @@ step() {
 
 # On a terminal the seconds count in place; elsewhere a line every 30 s says that it still works.
 show_progress() {
-    trap 'exit 0' TERM
     trap '' INT
     [ -t 2 ] || say "  $step_label ..."
     next_line=30
@@ -70,7 +69,9 @@ show_progress() {
 
 stop_progress() {
     [ -n "${progress_pid-}" ] || return 0
-    kill "$progress_pid" 2>/dev/null || true
+    # KILL: between fork and its first command a subshell of dash loses any signal that this shell traps, and
+    # the wait below would then never end.
+    kill -KILL "$progress_pid" 2>/dev/null || true
     wait "$progress_pid" 2>/dev/null || true
     progress_pid=
     [ ! -t 2 ] || printf '\r\033[K' >&2

@@ -10,6 +10,7 @@ programs="
     sox:sox
     tcpdump:tcpdump
     shellcheck:shellcheck
+    git:git
     node:nodejs
     npm:npm
 "
