@@ -135,6 +135,7 @@ class AriTelephony(Telephony):
     async def stop(self) -> None:
         await self._work.close()
         await self._link_owner.close()
+        self._link.close()
         await self._http.close()
         self._events.put_nowait(None)
 
@@ -344,7 +345,7 @@ class AriTelephony(Telephony):
             self._events.put_nowait(Fenced(at=now, node=node))
             self._events.put_nowait(None)
             self._link_owner.spawn(self._work.close(), name="fenced")
-        elif old is LinkState.UP:
+        elif old is LinkState.UP and new is LinkState.DOWN:
             self._events.put_nowait(LinkDown(at=now, node=node, why=why))
 
     def _link_crashed(self, task: str, error: BaseException) -> None:

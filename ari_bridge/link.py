@@ -38,13 +38,15 @@ class LinkState(StrEnum):
     RESYNCING = "resyncing"  #: events are kept while we ask what was missed
     UP = "up"  #: events flow
     FENCED = "fenced"  #: another dialer owns the application: for good
+    CLOSED = "closed"  #: closed by ourselves: for good
 
 
 _LEGAL: dict[LinkState, frozenset[LinkState]] = {
-    LinkState.DOWN: frozenset({LinkState.RESYNCING, LinkState.FENCED}),
-    LinkState.RESYNCING: frozenset({LinkState.UP, LinkState.DOWN, LinkState.FENCED}),
-    LinkState.UP: frozenset({LinkState.DOWN, LinkState.FENCED}),
+    LinkState.DOWN: frozenset({LinkState.RESYNCING, LinkState.FENCED, LinkState.CLOSED}),
+    LinkState.RESYNCING: frozenset({LinkState.UP, LinkState.DOWN, LinkState.FENCED, LinkState.CLOSED}),
+    LinkState.UP: frozenset({LinkState.DOWN, LinkState.FENCED, LinkState.CLOSED}),
     LinkState.FENCED: frozenset(),
+    LinkState.CLOSED: frozenset(),
 }
 
 
@@ -172,6 +174,11 @@ class Link:
                 self._mailbox.close_gate()
                 await self._mailbox.replay()
                 self._down(f"the PBX does not answer: {_short(answer)}; it may have to be restarted")
+
+    def close(self) -> None:
+        """For good; the task of ``run`` has been ended before."""
+        if _LEGAL[self.state]:
+            self._move(LinkState.CLOSED, "stopped")
 
     def _down(self, why: str) -> None:
         if self.state is not LinkState.DOWN:

@@ -124,14 +124,23 @@ class BridgeFloor:
         await self.until(lambda: self.all_of(kind, leg), f"{kind.__name__} of {leg}", patience_s)
         return self.all_of(kind, leg)[0]
 
-    async def connect(self, rm: str = "anna", script: Script | None = None) -> tuple[LegId, BridgeId]:
+    async def connect(
+        self, rm: str = "anna", script: Script | None = None, *, sends_audio: bool = True
+    ) -> tuple[LegId, BridgeId]:
         """An RM's phone up and in its bridge."""
         self.rm_script(rm, script or answers(0.01))
         shift = random.randrange(10**9)
         leg = LegId(NODE, f"rm-{NODE}-{rm}-{shift}-1")
         bridge = BridgeId(NODE, f"b-{NODE}-{rm}-{shift}-1")
         await self.telephony.connect_rm(
-            ConnectRm(leg=leg, bridge=bridge, rm=rm, endpoint=f"PJSIP/rm-{rm}", answer_timeout_s=8)
+            ConnectRm(
+                leg=leg,
+                bridge=bridge,
+                rm=rm,
+                endpoint=f"PJSIP/rm-{rm}",
+                answer_timeout_s=8,
+                sends_audio=sends_audio,
+            )
         )
         await self.wait_for(RmLegUp, leg)
         return leg, bridge
