@@ -31,7 +31,7 @@ from softphone.messages import (
     Ringing,
 )
 from softphone.phone import Hook, Line, Listener, check_digits
-from softphone.pjsua_thread import CLOCK_RATE_HZ, PjsuaThread
+from softphone.pjsua_thread import CLOCK_RATE_HZ, PjsuaThread, reason_of
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +90,14 @@ class _Call(pj.Call):  # type: ignore[misc]
 
     def end(self, by: EndedBy) -> None:
         """Hang up, or decline (603) while it rings; ``_Account.call_moved`` tells when it is done."""
-        if self.ended_here is None:
-            self.ended_here = by
+        if self.ended_here is not None:
+            return
+        self.ended_here = by
+        try:
             self.hangup(pj.CallOpParam())
+        except pj.Error as error:
+            # The other end was quicker, and its BYE is being dealt with.
+            log.debug("call_already_ending", call=self.sip_id, why=reason_of(error))
 
 
 class _Account(pj.Account):  # type: ignore[misc]

@@ -224,18 +224,18 @@ class PjsuaThread:
 
     def _run_deferred(self) -> None:
         while self._deferred:
-            self._deferred.pop(0)()
+            _logging(self._deferred.pop(0))
 
     def _close(self, endpoint: pj.Endpoint) -> None:
         """BYE, then unregister, then drop every object, then the library: in any other order it aborts."""
         for resident in self._residents:
-            resident.hang_up_all()
+            _logging(resident.hang_up_all)
         self._poll_until(endpoint, lambda: all(resident.is_idle() for resident in self._residents))
         for resident in self._residents:
-            resident.unregister()
+            _logging(resident.unregister)
         self._poll_until(endpoint, lambda: all(resident.is_unregistered() for resident in self._residents))
         for resident in self._residents:
-            resident.dispose()
+            _logging(resident.dispose)
         self._residents.clear()
         self._run_deferred()
         gc.collect()
@@ -254,6 +254,14 @@ class PjsuaThread:
             _, future = self._commands.get()
             if future.set_running_or_notify_cancel():
                 future.set_exception(StackFailed("The SIP stack has ended; nothing was done."))
+
+
+def _logging(work: Callable[[], None]) -> None:
+    """Run one piece of work; what goes wrong in it concerns one call, never the whole stack."""
+    try:
+        work()
+    except Exception:
+        log.exception("phone_work_failed")
 
 
 def reason_of(error: BaseException) -> str:

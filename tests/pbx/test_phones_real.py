@@ -158,13 +158,36 @@ async def test_forty_calls_one_after_the_other(ari, account):
     """Originate, automatic answer, hang-up, forty times: every call is told from ring to end, and none is left."""
     async with ari(APP) as probe, headless_phones([account("anna")]) as phones:
         for turn in range(1, 41):
-            await ring(probe, "anna", f"turn-{turn}")
-            await probe.event("StasisStart", f"turn-{turn}")
-            await hung_up(probe, f"turn-{turn}")
+            await ring(probe, "anna", f"turn-{turn:03}")
+            await probe.event("StasisStart", f"turn-{turn:03}")
+            await hung_up(probe, f"turn-{turn:03}")
             await phones.until(Ended, count=turn)
         calls = [event for event in phones.events if not isinstance(event, RegistrationChanged)]
         assert [type(event) for event in calls] == [Ringing, Answered, Ended] * 40
         assert {event.by for event in calls if isinstance(event, Ended)} == {EndedBy.PBX}
+
+
+async def test_a_storm_of_calls(ari, account):
+    """Four phones of one process, a hundred calls as fast as the PBX makes them: the next call of a phone comes
+    while the hang-up of the one before is under way, and each is answered and told to its end.
+    """
+    rms = ("anna", "ben", "carl", "dora")
+
+    async def calls(probe: Any, rm: str) -> None:
+        for turn in range(1, 26):
+            channel = f"storm-{rm}-{turn:03}"
+            await ring(probe, rm, channel)
+            await probe.event("StasisStart", channel)
+            await probe.request("DELETE", f"/channels/{channel}")
+
+    async with ari(APP) as probe, headless_phones([account(rm) for rm in rms]) as phones:
+        await asyncio.gather(*(calls(probe, rm) for rm in rms))
+        await phones.until(Ended, count=25 * len(rms))
+        for rm in rms:
+            own = [event for event in phones.events if event.phone == f"rm-{rm}"]
+            assert [event.call for event in own if isinstance(event, Ended)] == [
+                event.call for event in own if isinstance(event, Ringing)
+            ]
 
 
 async def test_the_phone_tells_who_calls(ari, account):
@@ -335,6 +358,7 @@ async def test_a_phone_killed_in_a_call_is_lost_to_its_driver(ari, account):
         await ring(probe, "anna", "killed")
         await probe.event("StasisStart", "killed")
         await goes_on(probe, "killed")
+        phones.exit_code = -signal.SIGKILL
         process.kill()
         await phones.following
         with pytest.raises(ProcessLost, match="-9"):

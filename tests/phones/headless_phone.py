@@ -23,6 +23,7 @@ class HeadlessPhones:
     def __init__(self, process: PhoneProcess) -> None:
         self.process = process
         self.events: list[AnyEvent] = []
+        self.exit_code = 0  #: that the process must end with
         self._moved = asyncio.Condition()
         self.following = asyncio.create_task(self._follow(), name="headless-phones")
 
@@ -47,7 +48,7 @@ class HeadlessPhones:
 async def headless_phones(
     accounts: Sequence[PhoneAccount], *, recordings: Path | None = None, registered: bool = True
 ) -> AsyncIterator[HeadlessPhones]:
-    """Phones in one process, registered unless told otherwise. On leaving they must end cleanly."""
+    """Phones in one process, registered unless told otherwise. On leaving it must end with ``exit_code``."""
     process = await PhoneProcess.start(accounts, recordings=recordings)
     phones = HeadlessPhones(process)
     try:
@@ -57,4 +58,4 @@ async def headless_phones(
     finally:
         code = await process.close()
         await phones.following
-    assert code in (0, -9), f"the phone process ended with {code}"
+    assert code == phones.exit_code, f"the phone process ended with {code}"
