@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -19,7 +19,7 @@ from dialer.calls import Move, move_call
 from dialer.claim import Claim
 from dialer.desk import Desk, PhoneState
 from dialer.finish import Ending, finish_call
-from dialer.floor import Floor
+from dialer.floor import Floor, Means
 from dialer.legs import customer_leg
 from dialer.orders import Cancel, Confirm, Extend, GiveOutcome, HangUpOrder, Order, PhoneLost, Stop
 from dialer.outcomes import record_outcome
@@ -34,6 +34,7 @@ from dialer.telephony import (
     LegJoined,
     LegRinging,
     NotDone,
+    PlaybackFinished,
     TelephonyError,
     Unknown,
 )
@@ -44,6 +45,10 @@ from vocabulary.outcomes import Outcome
 from vocabulary.states import CallState, RmState
 
 log = structlog.get_logger()
+
+NO_RM_IN_TIME: Final = "No RM was there in time."
+#: A message that has not come to its end by then is cut.
+MESSAGE_LIMIT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +79,8 @@ class CallRunner:
         self._means = floor.means
         self._timing = replace(
             floor.means.timing,
-            ring_s=claim.ring_s or floor.means.timing.ring_s,
-            wrap_up_s=claim.wrap_up_s or floor.means.timing.wrap_up_s,
+            ring_s=_scaled(claim.ring_s, floor.means) or floor.means.timing.ring_s,
+            wrap_up_s=_scaled(claim.wrap_up_s, floor.means) or floor.means.timing.wrap_up_s,
         )
         self.leg = customer_leg(floor.means.node, claim.call_id)
         self._bridge: BridgeId | None = None
@@ -303,6 +308,8 @@ class CallRunner:
                 case LegJoined(at=at):
                     self._talk(at)
                     deadline = None
+                case PlaybackFinished() if not self._bridged:
+                    deadline = await self._end_leg(EndedBy.ABANDON_TIMER, NO_RM_IN_TIME)
                 case LegEnded(end=end, at=at):
                     self._facts["ended_at"] = at
                     return self._complete(end)
@@ -328,10 +335,23 @@ class CallRunner:
     async def _time_is_up(self) -> float:
         """A timer of ours fired before the answer, or nobody joined an answered customer."""
         if self._answered_at is not None:
-            return await self._end_leg(EndedBy.ABANDON_TIMER, "No RM was there in time.")
+            return await self._apologise()
         if self._rang_at is not None:
             return await self._end_leg(EndedBy.RING_TIMER, "", HangUpReason.NO_ANSWER)
         return await self._end_leg(EndedBy.SETUP_TIMER, "The trunk was too slow.", HangUpReason.NO_ANSWER)
+
+    async def _apologise(self) -> float:
+        """Nobody joined an answered customer within the two seconds: the recorded message, then the end."""
+        self._ended_by, self._reason = EndedBy.ABANDON_TIMER, NO_RM_IN_TIME
+        telephony = self._means.telephony
+        try:
+            if self._bridge is not None:
+                await telephony.unbridge(self.leg, self._bridge)
+            await telephony.play(self.leg, f"p-{self.leg.id}", self._means.announcements.identification)
+        except TelephonyError as error:
+            log.warning("message_not_played", error=str(error))
+            return await self._end_leg(EndedBy.ABANDON_TIMER, NO_RM_IN_TIME)
+        return self._means.clock.monotonic() + MESSAGE_LIMIT_S
 
     async def _answered(self, at: datetime, *, joined: bool) -> float | None:
         """The customer is up. Returns the next deadline."""
@@ -576,6 +596,11 @@ class CallRunner:
 
     async def _flush(self) -> None:
         await asyncio.shield(self._note())
+
+
+def _scaled(seconds: float | None, means: Means) -> float | None:
+    """A campaign's own timer, scaled like all others."""
+    return None if seconds is None else seconds * means.rules.time_scale
 
 
 def _answer(reply: asyncio.Future[Reply] | None, content: Reply) -> None:

@@ -20,6 +20,9 @@ from vocabulary.states import CAMPAIGN_MOVES, CampaignState, PacingMode, check_m
 
 log = structlog.get_logger()
 
+#: 47 CFR 64.1200(a)(6): at least 15 seconds or four rings.
+RING_MIN_S = 15.0
+
 BUILT_MODES = frozenset({PacingMode.MANUAL, PacingMode.PREVIEW, PacingMode.PROGRESSIVE})
 
 
@@ -40,7 +43,7 @@ class CampaignPolicy:
     stop_at: datetime | None = None
     #: Hours at the customer's place: ``mon`` to ``sun`` to windows like ``09:00-18:00``; None: the law's.
     hours: dict[str, tuple[str, ...]] | None = None
-    holidays: bool = True  #: keep the public holidays of the customer's country
+    holidays: bool = False  #: keep public holidays even where the house does not
     max_attempts: int = 6
     attempts_per_day: int | None = None
     retry_s: dict[Disposition, int | None] = field(default_factory=dict)
@@ -95,9 +98,11 @@ def create_campaign(
 
     Raises:
         NotBuiltYet: the mode's issue is not done.
-        BadCampaign: the name is taken.
+        BadCampaign: the name is taken, or the policy asks for what no campaign may.
     """
     require_built(mode)
+    if policy.ring_s is not None and policy.ring_s < RING_MIN_S:
+        raise BadCampaign(f"A phone must ring for at least {RING_MIN_S:g} s; nothing was changed.")
     if conn.execute(select(campaign.c.id).where(campaign.c.name == name)).first() is not None:
         raise BadCampaign(
             f"There is a campaign named {name!r} already; nothing was changed. Choose another name."

@@ -30,6 +30,7 @@ from foundation.outbox import publish
 from lawful.attempts import Attempt
 from lawful.numbers import verdict as number_verdict
 from profiler.lists import EndOfList, Entry, NothingNow, Taken, give_back, settle, take
+from profiler.rms import find as find_rm
 from profiler.sessions import open_session
 from vocabulary.call_id import CallId, new_call_id, show_call_id
 from vocabulary.dispositions import Disposition
@@ -147,7 +148,7 @@ def _claim_entry(
         return None, sentence
     person = snapshot(conn, rules.cipher, customer_id, now)
     _write_claim(conn, campaign, rm, shift_id, call_id, entry, number, person, now, ids)
-    return _claim(campaign, call_id, customer_id, number.number_id, e164, person, entry), ""
+    return _claim(campaign, rm.display_name, call_id, customer_id, number.number_id, e164, person, entry), ""
 
 
 def _write_claim(
@@ -190,6 +191,7 @@ def _write_claim(
 
 def _claim(
     campaign: Campaign,
+    rm_name: str,
     call_id: CallId,
     customer_id: int,
     number_id: int,
@@ -211,7 +213,14 @@ def _claim(
         snapshot={
             "customer": person.as_mapping(),
             "call": {"id": show_call_id(call_id)},
-            "campaign": {"name": campaign.name, "title": campaign.title, "caller_id": campaign.caller_id},
+            "rm": {"name": rm_name, "first_name": rm_name.partition(" ")[0]},
+            "campaign": {
+                "name": campaign.name,
+                "title": campaign.title,
+                "caller_id": campaign.caller_id,
+                "script": campaign.policy.script,
+                "guidelines": list(campaign.policy.guidelines),
+            },
             "why_chosen": list(entry.reasons) if entry is not None else [],
             "outcomes": [str(outcome) for outcome in campaign.policy.outcomes],
         },
@@ -224,7 +233,9 @@ def reclaim(conn: Connection, call_id: CallId, now: datetime, rules: DialingRule
     campaign = find_campaign(conn, int(row.campaign_id))
     person = snapshot(conn, rules.cipher, row.customer_id, now)
     e164 = reveal(conn, rules.cipher, row.number_id)
-    claim = _claim(campaign, call_id, row.customer_id, row.number_id, e164, person, None)
+    rm = None if row.rm_id is None else find_rm(conn, row.rm_id)
+    rm_name = "" if rm is None else rm.display_name
+    claim = _claim(campaign, rm_name, call_id, row.customer_id, row.number_id, e164, person, None)
     return replace(claim, caller_id=row.caller_id)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from dialer.announcements import Announcements
 from dialer.journal import Journal
 from dialer.telephony import LegEvent, LegId, Telephony
 from dialer.timing import Timing
@@ -33,6 +34,7 @@ class Means:
     ids: IdSource
     timing: Timing
     rules: DialingRules
+    announcements: Announcements
     #: Adds script and guidelines to what the RM sees; raises when it cannot: then nobody is dialed.
     dress: Callable[[dict[str, object]], dict[str, object]]
 

@@ -109,6 +109,8 @@ class Handlers:
         desk = self._desk(command.rm_id)
         if desk is None:
             return NOT_AT_WORK
+        if command.reason not in self._engine.campaigns[desk.campaign_id].policy.break_reasons:
+            return refuse("reason", f"This campaign has no break reason {command.reason}.")
         desk.wish, desk.wish_reason = Wish.BREAK, command.reason
         if not desk.busy:
             desk.grant_wish()

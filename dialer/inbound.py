@@ -32,7 +32,6 @@ from dialer.telephony import (
 )
 from foundation.ids import IdSource
 from foundation.outbox import publish
-from foundation.tasks import TaskOwner
 from profiler.lists import owner
 from vocabulary.events import CustomerSuppressed
 from vocabulary.states import RmState
@@ -40,11 +39,6 @@ from vocabulary.states import RmState
 log = structlog.get_logger()
 
 OPT_OUT_KEY = "9"
-
-#: Announcements the PBX configuration ships (``asterisk.sounds``).
-WHO_CALLED = "sound:offhook/who-called"
-NOBODY_FREE = "sound:offhook/nobody-free"
-OPTED_OUT = "sound:offhook/opted-out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +52,12 @@ class Caller:
 
 
 class Inbound:
-    """Owns one task per call-back."""
+    """Serves each call-back in a task of its own."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._means = engine.means
-        self._owner = TaskOwner("inbound")
+        self._says = engine.means.announcements
 
     def start(self) -> None:
         """Take call-backs from here on."""
@@ -84,16 +78,16 @@ class Inbound:
         opted_out = False
         try:
             await means.telephony.answer(event.leg)
-            opted_out, gone = await self._announce(event, inbox, WHO_CALLED)
+            opted_out, gone = await self._announce(event, inbox, self._says.call_back)
             if gone:
                 return
             if opted_out:
                 await self._opt_out(caller)
-                await self._announce(event, inbox, OPTED_OUT)
+                await self._announce(event, inbox, self._says.opted_out)
             else:
                 joined = await self._join(event, caller)
                 if joined is None:
-                    opted_out, gone = await self._announce(event, inbox, NOBODY_FREE)
+                    opted_out, gone = await self._announce(event, inbox, self._says.nobody_available)
                     if opted_out and not gone:
                         await self._opt_out(caller)
                 else:

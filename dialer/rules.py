@@ -38,6 +38,8 @@ class DialingRules:
         hours = self.hours
         if policy.hours is not None:
             hours = _narrowed(hours, CallingPolicy.from_text(policy.hours))
+        if policy.holidays:
+            hours = replace(hours, national_holidays=True)
         caps = self.caps
         if policy.attempts_per_day is not None:
             allowed = caps.per_day if caps.per_day is not None else policy.attempts_per_day

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from dialer.announcements import Announcements
 from dialer.calls import open_calls
 from dialer.engine import Engine, TrunkChoice
 from dialer.floor import Means
@@ -44,6 +45,7 @@ class DialerParts:
     ids: IdSource
     timing: Timing
     rules: DialingRules
+    announcements: Announcements
     trunks: Sequence[TrunkChoice]
     bus: CommandBus
     live: LiveBus
@@ -66,6 +68,7 @@ class Dialer:
             ids=parts.ids,
             timing=parts.timing,
             rules=parts.rules,
+            announcements=parts.announcements,
             dress=parts.dress,
         )
         self.engine = Engine(means, parts.trunks, parts.live)

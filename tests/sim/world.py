@@ -7,12 +7,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import select
 
 from crm.customers import add
 from crm.records import NewCustomer
+from dialer.announcements import Announcements
 from dialer.campaigns import Campaign, CampaignPolicy, create_campaign
 from dialer.engine import TrunkChoice
 from dialer.rules import DialingRules
@@ -142,6 +144,7 @@ class World:
                 ids=self.ids,
                 timing=self.timing,
                 rules=self.rules,
+                announcements=Announcements.in_folder(PurePosixPath("/sounds")),
                 trunks=[TrunkChoice(name="carrier")],
                 bus=self.bus,
                 live=self.live,
