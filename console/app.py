@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from console import live
 from console.access import check_table
 from console.answering import OWNER, PARTS, bind, say_what_aiohttp_says
-from console.api import calls, campaigns, desk, floor, health, imports, rms, session
+from console.api import calls, campaigns, customers, desk, floor, health, imports, rms, session
 from console.api.calls import LOOK_UPS, new_look_ups
 from console.api.health import DOCUMENT
 from console.guard import set_headers
@@ -38,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         calls,
         campaigns,
         rms,
+        customers,
         imports,
         floor,
         live,
@@ -63,7 +65,7 @@ def make_app(parts: ConsoleParts, *, operator: bool = False) -> web.Application:
     app[SOCKETS] = new_sockets()
     app[LOOK_UPS] = new_look_ups()
     app[PAGES] = Pages()
-    app[DOCUMENT] = document(ROUTES, metadata.version("offhook"))
+    app[DOCUMENT] = _description()
     for route in ROUTES:
         if route.is_api or not operator:
             handler = bind(route, parts, operator=operator, error_page=error_page)
@@ -72,6 +74,11 @@ def make_app(parts: ConsoleParts, *, operator: bool = False) -> web.Application:
     app.on_shutdown.append(close_all)
     app.on_cleanup.append(_close_owner)
     return app
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return document(ROUTES, metadata.version("offhook"))
 
 
 async def _close_owner(app: web.Application) -> None:

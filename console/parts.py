@@ -48,9 +48,10 @@ class ConsoleParts:
     clock: Clock
     passwords: Passwords
     condition: Callable[[], Condition]
-    wake_jobs: Callable[[], None] = lambda: (
-        None
-    )  #: a job was asked for: the runner need not wait for its poll
+    #: A job was asked for: the runner need not wait for its poll.
+    wake_jobs: Callable[[], None] = lambda: None
+    #: RMs came or went: the PBX must know their phones.
+    rms_changed: Callable[[], None] = lambda: None
 
     @property
     def uploads(self) -> Path:

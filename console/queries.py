@@ -150,9 +150,9 @@ def active_customers(
 def dispositions(conn: Connection, campaign_id: int) -> Mapping[str, int]:
     """How many calls of a campaign ended in each disposition."""
     rows = conn.execute(
-        select(call.c.disposition, func.count())
+        select(call.c.disposition, func.count().label("calls"))
         .where(call.c.campaign_id == campaign_id, call.c.disposition.is_not(None))
         .group_by(call.c.disposition)
         .order_by(call.c.disposition)
     )
-    return dict(rows.tuples().all())
+    return {row.disposition: row.calls for row in rows}

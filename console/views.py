@@ -78,3 +78,8 @@ def customer_screen(customer: Mapping[str, Any]) -> dict[str, Any]:
         {"masked": number["masked"], "state": number["state"]} for number in customer.get("numbers", ())
     ]
     return shown
+
+
+def masked_name(name: str) -> str:
+    """A name of which only each word's first letter is left: ``A. F.``."""
+    return " ".join(f"{word[0]}." for word in name.split())

@@ -19,6 +19,7 @@ from accounts.permissions import Role
 from config.settings import Settings
 from console.app import make_app
 from console.guard import OUR_HEADER
+from console.jobs import JobParts, job_handlers
 from console.logins import worker_passwords
 from console.parts import Condition, ConsoleParts
 from crm.customers import add as add_customer
@@ -30,6 +31,7 @@ from foundation.db.sqlite import SqliteWriter
 from foundation.db.testing import create_tables
 from foundation.encryption import FieldCipher, KeyRing
 from foundation.ids import SeededIds
+from foundation.jobs import JobRunner
 from foundation.live import LiveBus
 from foundation.testing import FakeClock
 from profiler import rms
@@ -107,8 +109,10 @@ class Site:
     cipher: FieldCipher
     ring: KeyRing
     condition: list[Condition]
+    runners: list[JobRunner]
     open_clients: list[TestClient[Any, Any]]
     server: TestServer
+    workers: ThreadPoolExecutor
 
     async def visitor(self) -> Visitor:
         """Somebody who is not logged in."""
@@ -163,6 +167,18 @@ class Site:
         await self.db.write(build, made.needs(), ids, self.clock.now())
         return made
 
+    async def run_jobs(self) -> None:
+        """Do what jobs are asked for, as the main process does."""
+        parts = JobParts(
+            db=self.db,
+            ring=self.ring,
+            clock=self.clock,
+            executor=self.workers,
+            state_dir=self.parts.settings.state_dir,
+        )
+        self.runners.append(JobRunner(self.db, self.clock, job_handlers(parts)))
+        self.runners[-1].start()
+
     async def customer(self, index: int = 0) -> int:
         return await self.db.write(
             add_customer,
@@ -190,6 +206,7 @@ async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Si
     dialer.register(bus)
     workers = ThreadPoolExecutor(1)
     condition = [Condition()]
+    runners: list[JobRunner] = []
     settings = Settings.model_validate(
         {"profile": "sample", "state_dir": str(folder), "pbx": {"caller_ids": [OUR_NUMBER]}}
     )
@@ -203,6 +220,7 @@ async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Si
         clock=clock,
         passwords=worker_passwords(workers, ids, TESTS_ONLY),
         condition=lambda: condition[0],
+        wake_jobs=lambda: next((runner.wake() for runner in runners), None),
     )
     server = TestServer(make_app(parts, operator=operator))
     await server.start_server()
@@ -216,8 +234,10 @@ async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Si
         cipher=cipher,
         ring=ring,
         condition=condition,
+        runners=runners,
         open_clients=[],
         server=server,
+        workers=workers,
     )
     try:
         yield site
@@ -225,6 +245,8 @@ async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Si
         for client in site.open_clients:
             await client.session.close()
         await server.close()
+        for runner in runners:
+            await runner.close()
         await bus.close()
         await db.close()
         workers.shutdown()

@@ -58,6 +58,17 @@ class NextAsked(Asked):
     customer_id: int | None = None
 
 
+class NumberAsked(Asked):
+    """A number that is in no list."""
+
+    number: str = Field(min_length=3, max_length=40, description="With its plus.", repr=False)
+    zone: str | None = Field(
+        default=None,
+        max_length=40,
+        description="The called person's time zone, where the number is not known yet.",
+    )
+
+
 class ListAsked(Asked):
     """Which page of the own list."""
 
@@ -140,6 +151,14 @@ async def more_time(ask: Ask) -> Done:
     """More time for the wrap-up; also the answer to *Are you there?*."""
     rm = await ask.rm_of_path()
     return Done.of(await ask.send(c.MoreTime(rm_id=rm.rm_id)))
+
+
+@routes.post("/rms/{rm}/call", body=NumberAsked, reply=Done)
+async def place_call(ask: Ask, body: NumberAsked) -> Done:
+    """Dial a number that is in no list for an RM; all checks of lists apply."""
+    rm = await ask.rm_of_path()
+    command = c.PlaceCall(rm_id=rm.rm_id, pii_number=body.number, zone=body.zone)
+    return Done.of(await ask.send_audited(command, subject=f"rm:{rm.name}"))
 
 
 @routes.get("/rms/{rm}/list", query=ListAsked, reply=ListPage)

@@ -71,6 +71,7 @@ async def add(ask: Ask, body: RmAsked) -> RmAdded:
     password = one_time_password(ask.parts.ids)
     kept = await ask.parts.passwords.hash(password)
     rm = await ask.write(_add, ask, body, kept, ask.parts.clock.now())
+    ask.parts.rms_changed()
     return RmAdded(**_shown(rm), one_time_password=password)
 
 
