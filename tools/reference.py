@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages of ``docs/reference`` that are made from the code: ``./run docs`` writes them.
+
+``tests/unit/test_docs.py`` holds that they are current. A value without a ``#:`` comment, or a class without a
+docstring, has no meaning to print: making the page fails.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from accounts.permissions import Permission, Role, may
+from ari_bridge.link import LinkState
+from config.reference import reference as settings_page
+from dialer.desk import PhoneState, Wish
+from dialer.recovery import Fate
+from offhook.cli.main import offhook as root_command
+from vocabulary.commands import COMMAND_TYPES, Reply
+from vocabulary.dispositions import RULES, Blame, EndedBy, LegEnd, decide
+from vocabulary.events import EVENT_TYPES
+from vocabulary.outcomes import OUTCOME_RULES, BreakReason, Outcome
+from vocabulary.states import (
+    CALL_MOVES,
+    CAMPAIGN_MOVES,
+    RM_MOVES,
+    CallState,
+    CampaignState,
+    EntryState,
+    NumberState,
+    PacingMode,
+    RmState,
+)
+
+FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
+HELP_WIDTH: Final = 100
+
+_VALUE: Final = re.compile(r"^\s+(\w+)(?:: [^=#]+)?(?: = .+?)?  #: (.+)$", re.MULTILINE)
+
+#: SIP final responses a carrier may send, in the order of the page.
+_SIP_CODES: Final = (
+    302, 401, 402, 403, 404, 407, 408, 410, 429, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603, 604,
+    607, 608,
+)  # fmt: skip
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+def meanings(cls: type) -> dict[str, str]:
+    """What stands behind ``#:`` at each value or field of a class, by its Python name."""
+    return {name: note.replace("``", "`") for name, note in _VALUE.findall(inspect.getsource(cls))}
+
+
+def meaning(value: StrEnum) -> str:
+    """What an enum's value means, as its source says."""
+    return meanings(type(value))[value.name]
+
+
+def prose(thing: Any) -> str:
+    """A docstring as one paragraph of Markdown."""
+    text = inspect.getdoc(thing)
+    if not text:
+        raise ValueError(f"{thing} has no docstring.")
+    return " ".join(text.split()).replace("``", "`")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """A Markdown table and an empty line."""
+    names = list(head)
+    yield "| " + " | ".join(names) + " |"
+    yield "|" + "---|" * len(names)
+    for row in rows:
+        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+def span(seconds: int | None) -> str:
+    """A wait in the largest unit that fits."""
+    if seconds is None:
+        return "not by itself"
+    if seconds == 0:
+        return "at once"
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{seconds} s"
+
+
+def code(values: Iterable[str]) -> str:
+    """Names in code type, comma between them; a dash for none."""
+    return ", ".join(f"`{value}`" for value in values) or "–"
+
+
+def page(title: str, intro: str, *parts: Iterable[str]) -> str:
+    """A whole page."""
+    lines = [f"# {title}", "", intro, "", *(line for part in parts for line in part)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _enum(title: str, cls: type[StrEnum], intro: str = "") -> Iterator[str]:
+    yield from (f"## {title}", "")
+    yield from (intro or prose(cls), "")
+    yield from table(("value", "meaning"), ((f"`{value}`", meaning(value)) for value in cls))
+
+
+# --- the pages ---------------------------------------------------------------------------------------
+
+
+def events() -> str:
+    """What happened, as the outbox delivers it."""
+    return page(
+        "Events",
+        "What happened, written to the outbox in the same transaction as the change, delivered at least once and "
+        "in order to each consumer, handled once in effect. Every event has `at`, an aware time. Events carry "
+        "ids and facts, never names or numbers.",
+        *(_message(kind, cls) for kind, cls in EVENT_TYPES.items()),
+    )
+
+
+def commands() -> str:
+    """What somebody may ask the dialer to do."""
+    return page(
+        "Commands",
+        "What somebody asks the dialer to do: request and reply over the command bus, with an idempotency key and "
+        "a deadline. The console, the command line and the demonstration's simulated RMs use the same ones.",
+        *(_message(kind, cls) for kind, cls in COMMAND_TYPES.items()),
+        _message("The answer", Reply, quoted=False),
+    )
+
+
+def _message(kind: str, cls: type, *, quoted: bool = True) -> Iterator[str]:
+    yield from (f"## `{kind}`" if quoted else f"## {kind}", "", prose(cls), "")
+    notes = meanings(cls)
+    rows = [
+        (f"`{field.name}`", f"`{field.type}`", notes.get(field.name, ""))
+        for field in fields(cls)
+        if field.name != "at"
+    ]
+    if rows:
+        yield from table(("field", "type", "note"), rows)
+
+
+def dispositions() -> str:
+    """How calls end, and what decides it."""
+    return page(
+        "Dispositions",
+        "What the network said: every call that was dialed ends in exactly one disposition, decided by "
+        "`vocabulary.dispositions.decide` from the facts of the customer's leg. An RM's outcome may correct it "
+        "([outcomes](outcomes.md)).",
+        _what_follows(),
+        _by_sip(),
+        _by_ourselves(),
+        _answered(),
+        _enum("Who ended the call", EndedBy),
+        _enum("Whose record it touches", Blame),
+    )
+
+
+def _what_follows() -> Iterator[str]:
+    yield from ("## What each means", "")
+    yield from table(
+        ("disposition", "meaning", "touches", "an attempt", "next try after", "alarm", "what an RM reads"),
+        (
+            (
+                f"`{disposition}`",
+                meaning(disposition),
+                str(rule.blame),
+                "yes" if rule.counts_as_attempt else "no",
+                span(rule.retry_after_s),
+                "yes" if rule.alarm else "",
+                rule.sentence,
+            )
+            for disposition, rule in RULES.items()
+        ),
+    )
+    yield from (
+        "A campaign may set its own waits (`retry_s`). What was cancelled counts as an attempt once it had rung. "
+        "After `no_answer` and `machine` another hour of the day is chosen, the one that suits the customer best. "
+        "Dials that never rang are three a day at most, and come to an end.",
+        "",
+    )
+
+
+def _by_sip() -> Iterator[str]:
+    yield from ("## The network ended it before the answer", "")
+    yield from (
+        "By the SIP code of the last response. *Rang* means that Ringing or Progress was seen.",
+        "",
+    )
+    yield from table(
+        ("SIP", "rang", "did not ring"),
+        (
+            (str(sip), *(_decided(EndedBy.NETWORK, rang=rang, tech_cause=sip) for rang in (True, False)))
+            for sip in _SIP_CODES
+        ),
+    )
+
+
+def _by_ourselves() -> Iterator[str]:
+    yield from ("## We ended it before the answer", "")
+    ours = (by for by in EndedBy if by not in (EndedBy.NETWORK, EndedBy.ABANDON_TIMER, EndedBy.SCREENING))
+    yield from table(
+        ("ended by", "rang", "did not ring"),
+        ((f"`{by}`", *(_decided(by, rang=rang) for rang in (True, False))) for by in ours),
+    )
+
+
+def _answered() -> Iterator[str]:
+    yield from ("## It was answered", "")
+    network = EndedBy.NETWORK
+    cases = (
+        ("joined to an RM", LegEnd(ended_by=network, was_up=True, bridged=True)),
+        (
+            "joined, but no usable audio came",
+            LegEnd(ended_by=network, was_up=True, bridged=True, media_failed=True),
+        ),
+        ("no common codec (cause 127, SIP 406 or 488)", LegEnd(ended_by=network, was_up=True, cause=127)),
+        ("the customer hung up within 2 s, before the join", LegEnd(ended_by=network, was_up=True, up_s=0.5)),
+        (
+            "the customer hung up later, with nobody joined",
+            LegEnd(ended_by=network, was_up=True, rang=True, up_s=3),
+        ),
+        ("no RM within 2 s", LegEnd(ended_by=EndedBy.ABANDON_TIMER, was_up=True, up_s=2)),
+        ("the detector said machine", LegEnd(ended_by=EndedBy.SCREENING, was_up=True)),
+        ("not joined, and its end was missed", LegEnd(ended_by=EndedBy.EVENTS_LOST, was_up=True)),
+    )
+    yield from table(("what happened", "disposition"), ((what, f"`{decide(end)}`") for what, end in cases))
+
+
+def _decided(by: EndedBy, *, rang: bool, tech_cause: int | None = None) -> str:
+    return f"`{decide(LegEnd(ended_by=by, rang=rang, tech_cause=tech_cause))}`"
+
+
+def outcomes() -> str:
+    """What RMs say of calls."""
+    return page(
+        "Outcomes",
+        "What the RM said of a call that was connected. A campaign chooses which of them its RMs are offered; "
+        "`no_outcome` is the system's own.",
+        table(
+            ("outcome", "button", "meaning", "what follows"),
+            (
+                (f"`{outcome}`", OUTCOME_RULES[outcome].sentence, meaning(outcome), _follows(outcome))
+                for outcome in Outcome
+            ),
+        ),
+        _enum("Break reasons", BreakReason),
+    )
+
+
+def _follows(outcome: Outcome) -> str:
+    rule = OUTCOME_RULES[outcome]
+    said = ["leaves the list"] if rule.closes_entry else []
+    if rule.needs_callback_time:
+        said.append("is called at the time the customer asked for")
+    elif not rule.closes_entry:
+        said.append(
+            f"next try after {span(rule.retry_after_s)}" if rule.retry_after_s else "next try at once"
+        )
+    if rule.corrects_to is not None:
+        said.append(f"disposition becomes `{rule.corrects_to}`")
+    if rule.suppresses:
+        said.append("customer and number are suppressed")
+    if rule.marks_number:
+        said.append("the number is marked `invalid` and suppressed")
+    return "; ".join(said)
+
+
+def states() -> str:
+    """Every state machine with its legal moves."""
+    return page(
+        "States",
+        "Every state and every legal move. One function makes and logs each transition; a move that is not here "
+        "raises `IllegalMove` and changes nothing.",
+        _machine("Calls", CallState, CALL_MOVES),
+        _machine("RMs", RmState, RM_MOVES),
+        _machine("Campaigns", CampaignState, CAMPAIGN_MOVES),
+        _enum("Pacing modes", PacingMode),
+        _enum("Target-list entries", EntryState),
+        _enum("Phone numbers of customers", NumberState),
+        _enum("An RM's phone", PhoneState),
+        _enum("An RM's wish", Wish),
+        _enum("The link to a PBX", LinkState),
+        _enum("Open calls after a restart", Fate),
+    )
+
+
+def _machine(title: str, cls: type[StrEnum], moves: Mapping[Any, frozenset[Any]]) -> Iterator[str]:
+    yield from (f"## {title}", "", prose(cls), "")
+    yield from table(
+        ("state", "meaning", "goes to"),
+        (
+            (f"`{state}`", meaning(state), code(other for other in cls if other in moves[state]))
+            for state in cls
+        ),
+    )
+
+
+def permissions() -> str:
+    """Who may do what."""
+    return page(
+        "Roles and permissions",
+        "An account has one role. What is not ticked is forbidden. The operator's socket, which only the user who "
+        "runs Offhook can open, may do everything.",
+        table(("role", "for"), ((f"`{role}`", meaning(role)) for role in Role)),
+        table(
+            ("permission", "allows", *Role),
+            (
+                (
+                    f"`{permission}`",
+                    meaning(permission),
+                    *("✓" if may(role, permission) else "" for role in Role),
+                )
+                for permission in Permission
+            ),
+        ),
+    )
+
+
+def cli() -> str:
+    """Every command's own help."""
+    return page(
+        "Command line",
+        "`./run COMMAND...` sets up what is missing and then runs `offhook COMMAND...`. Exit codes: 0 done, 1 failed, "
+        "2 wrong usage, 3 degraded, 130 interrupted. What a command prints on failure is one sentence; "
+        "`OFFHOOK_TRACEBACK=1` shows where it came from.",
+        *(
+            (f"## `{context.command_path}`", "", "```text", context.get_help(), "```", "")
+            for context in cli_contexts()
+        ),
+    )
+
+
+def cli_contexts() -> Iterator[click.Context]:
+    """A context for every command, groups before their commands."""
+    root = click.Context(
+        root_command,
+        info_name="offhook",
+        **{**root_command.context_settings, "terminal_width": HELP_WIDTH, "color": False},
+    )
+    yield from _walk(root)
+
+
+def _walk(context: click.Context) -> Iterator[click.Context]:
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            command = context.command.get_command(context, name)
+            if command is not None and not command.hidden:
+                yield from _walk(click.Context(command, info_name=name, parent=context))
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "settings.md": settings_page,
+    "events.md": events,
+    "commands.md": commands,
+    "dispositions.md": dispositions,
+    "outcomes.md": outcomes,
+    "states.md": states,
+    "permissions.md": permissions,
+    "cli.md": cli,
+}
+"""Every page made from the code, and what makes it."""
+
+
+def main() -> int:
+    """Write every page; tell which changed."""
+    for name, make in PAGES.items():
+        path, text = FOLDER / name, make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"written: docs/reference/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
