@@ -13,10 +13,10 @@ import structlog
 from ari_bridge.access import AriAccess
 from ari_bridge.adapter import AriTelephony
 from config.settings import Settings
+from dialer.announcements import Announcements
 from dialer.service import Dialer, DialerParts
 from foundation.clock import SystemClock
 from foundation.commands import CommandBus
-from foundation.db.open import InstanceLock, open_database
 from foundation.db.sqlite import SqliteWriter
 from foundation.encryption import FieldCipher, KeyRing
 from foundation.ids import SystemIds
@@ -25,8 +25,9 @@ from foundation.loop_lag import LoopLag
 from foundation.outbox import Consumer, Dispatcher
 from foundation.tasks import TaskOwner
 from offhook.assembly import bridge_timings, rules, timing, trunk_choices, trunk_limits
-from offhook.migrate import upgrade
+from offhook.records import Records
 from offhook.screens import Dresser
+from offhook.workers import JOBS_NICE, worker_pool
 from profiler.learning import consume
 
 log = structlog.get_logger()
@@ -42,6 +43,7 @@ class System:
     settings: Settings
     clock: SystemClock
     ids: SystemIds
+    records: Records
     db: SqliteWriter
     ring: KeyRing
     cipher: FieldCipher
@@ -53,30 +55,19 @@ class System:
     lag: LoopLag
     owner: TaskOwner
     workers: ProcessPoolExecutor
-    lock: InstanceLock
 
     @classmethod
-    def open(cls, settings: Settings, access: AriAccess, dresser: Dresser) -> System:
+    def open(cls, settings: Settings, access: AriAccess) -> System:
         """Take the database (one process at a time), bring it up to date, and wire the rooms.
 
         Raises:
             SecondInstance: another process runs on this database.
+            BadFiles: a script or guideline does not hold up.
         """
         clock, ids = SystemClock(), SystemIds()
-        settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = InstanceLock(settings.database_path, clock)
-        lock.acquire()
-        try:
-            keys = settings.state_dir / "keys.json"
-            # A lost key file must not be replaced in silence: every sealed field would be lost with it.
-            fresh = not settings.database_path.exists()
-            ring = KeyRing.load_or_create(keys, ids) if fresh else KeyRing.load(keys)
-            upgrade(settings.database_path)
-        except BaseException:
-            lock.release()
-            raise
-        cipher = FieldCipher(ring, ids)
-        db = open_database(settings.database_path)
+        dresser = Dresser.of(settings, clock)
+        records = Records.open(settings, clock, ids)
+        db = records.db
         live = LiveBus(first_number=int(clock.now().timestamp() * 1000))
         bus = CommandBus()
         outbox = Dispatcher(db, CONSUMERS, clock)
@@ -95,7 +86,8 @@ class System:
                 clock=clock,
                 ids=ids,
                 timing=timing(settings),
-                rules=rules(settings, cipher),
+                rules=rules(settings, records.cipher),
+                announcements=Announcements.in_folder(settings.state_dir.resolve() / "sounds" / "pbx"),
                 trunks=trunk_choices(settings),
                 bus=bus,
                 live=live,
@@ -107,9 +99,10 @@ class System:
             settings=settings,
             clock=clock,
             ids=ids,
+            records=records,
             db=db,
-            ring=ring,
-            cipher=cipher,
+            ring=records.ring,
+            cipher=records.cipher,
             bus=bus,
             live=live,
             outbox=outbox,
@@ -117,8 +110,7 @@ class System:
             dialer=dialer,
             lag=LoopLag(clock),
             owner=TaskOwner("system"),
-            workers=ProcessPoolExecutor(1),
-            lock=lock,
+            workers=worker_pool(JOBS_NICE),
         )
 
     async def start(self) -> None:
@@ -133,6 +125,5 @@ class System:
         await self.dialer.stop()
         await self.outbox.close()
         await self.owner.close()
-        await self.db.close()
         self.workers.shutdown(wait=False, cancel_futures=True)
-        self.lock.release()
+        await self.records.close()

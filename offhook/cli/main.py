@@ -9,6 +9,7 @@ import click
 
 from offhook.cli.demo import demo
 from offhook.cli.output import EXIT_FAILED, fail_sentence
+from offhook.cli.up import serve, up
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -17,7 +18,8 @@ def offhook() -> None:
     """Outbound calls for relationship managers, on Asterisk."""
 
 
-offhook.add_command(demo)
+for command in (up, serve, demo):
+    offhook.add_command(command)
 
 
 def main() -> None:

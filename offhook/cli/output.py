@@ -18,8 +18,6 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DEGRADED: Final = 3
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-
 
 def console() -> Console:
     """Where tables go; as wide as the terminal, 110 columns where there is none."""

@@ -19,7 +19,6 @@ from offhook.demo.customers import take_in_customers
 from offhook.demo.plan import CALLER_ID, COMPANY, BadPlan, DemoPlan, demo_policy, demo_settings
 from offhook.lab_floor import LabFloor
 from offhook.robots import RobotRm, Temper
-from offhook.screens import Dresser
 from offhook.system import System
 from profiler import rms
 from profiler.building import build_in_units
@@ -94,7 +93,7 @@ async def set_stage(plan: DemoPlan, state: Path) -> AsyncIterator[Stage]:
     )
     try:
         host, port = plan.trunk_address or ("127.0.0.1", floor.lab.carrier_spec.sip_port)
-        system = System.open(demo_settings(plan, state, host, port), floor.access, Dresser())
+        system = System.open(demo_settings(plan, state, host, port), floor.access)
         try:
             rm_ids = {
                 name: (await system.db.write(rms.add, name, name.title(), languages=LANGUAGES)).rm_id
