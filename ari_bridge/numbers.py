@@ -66,8 +66,10 @@ def read_caller(number: str, trunk: TrunkLimits | None) -> str | None:
     if not digits or not digits.lstrip("+").isdigit():
         return None
     country = trunk.country if trunk is not None and trunk.number_format is NumberFormat.NATIONAL else None
+    text = digits if country or digits.startswith("+") else f"+{digits}"
     try:
-        parsed = phonenumbers.parse(digits if country or digits.startswith("+") else f"+{digits}", country)
+        parsed = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
-        return None
+        # No numbering plan knows it, as with sample numbers: E.164 by its shape is still somebody's number.
+        return text if _E164.fullmatch(text) else None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
