@@ -19,7 +19,14 @@ import click
 
 from config.logging import configure_logging
 from config.settings import LoggingSettings
-from softphone.account import AutoAnswer, PhoneAccount, Transport, parse_account, parse_server
+from softphone.account import (
+    AutoAnswer,
+    PhoneAccount,
+    Transport,
+    check_together,
+    parse_account,
+    parse_server,
+)
 from softphone.control import Control
 from softphone.errors import BadAccount, PhoneError, StackFailed, StackMissing
 from softphone.phone import Phone
@@ -75,8 +82,7 @@ def main(
             )
             for text in accounts
         ]
-        if len({account.user for account in parsed}) < len(parsed):
-            raise BadAccount("The same account is given twice.")
+        check_together(parsed)
     except BadAccount as error:
         raise click.UsageError(str(error)) from None
     out = _keep_standard_output()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,9 @@ from typing import Final
 from softphone.errors import BadAccount
 
 SIP_PORT: Final = 5060
+#: Phones of one process: the stack is built for 64 accounts and 64 calls (``tools/setup``), and a call that is
+#: being replaced needs a place for a moment. A larger floor takes several processes.
+MOST_PHONES: Final = 40
 _USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _ENVIRONMENT_PREFIX: Final = "env:"
@@ -81,6 +84,20 @@ class PhoneAccount:
     @property
     def registrar(self) -> str:
         return f"sip:{self.server};transport={self.transport}"
+
+
+def check_together(accounts: Sequence[PhoneAccount]) -> None:
+    """Hold accounts to what one process can be.
+
+    Raises:
+        BadAccount: there are none, too many, or one is there twice.
+    """
+    if not 1 <= len(accounts) <= MOST_PHONES:
+        raise BadAccount(f"One process holds 1 to {MOST_PHONES} phones, not {len(accounts)}: start several.")
+    users = [account.user for account in accounts]
+    twice = sorted({user for user in users if users.count(user) > 1})
+    if twice:
+        raise BadAccount(f"The account {twice[0]} is given twice.")
 
 
 def parse_server(text: str) -> Server:

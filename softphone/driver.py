@@ -18,8 +18,8 @@ from typing import Final
 
 import msgspec
 
-from softphone.account import AutoAnswer, PhoneAccount
-from softphone.errors import NotPossible, ProcessLost
+from softphone.account import AutoAnswer, PhoneAccount, check_together
+from softphone.errors import BadAccount, NotPossible, ProcessLost
 from softphone.messages import (
     AnyCommand,
     AnyEvent,
@@ -45,8 +45,9 @@ def _command_line(
     accounts: Sequence[PhoneAccount], recordings: Path | None
 ) -> tuple[list[str], dict[str, str]]:
     """The arguments after the interpreter, and the environment variables that hold the secrets."""
+    check_together(accounts)
     if len({(a.server, a.transport, a.auto_answer, a.tone_hz) for a in accounts}) != 1:
-        raise ValueError("Phones of one process share server, transport, auto-answer and tone.")
+        raise BadAccount("Phones of one process share server, transport, auto-answer and tone.")
     first = accounts[0]
     secrets = {f"OFFHOOK_PHONE_{n}": account.password for n, account in enumerate(accounts)}
     arguments = ["-m", "softphone", "--headless", "--control", "-"]
@@ -99,7 +100,7 @@ class PhoneProcess:
         of the machine cannot read.
 
         Raises:
-            ValueError: the accounts differ in what they must share, or there are none.
+            BadAccount: the accounts cannot share a process; nothing was started.
         """
         arguments, secrets = _command_line(accounts, recordings)
         process = await asyncio.create_subprocess_exec(
