@@ -28,6 +28,7 @@ MODULES: Final = (
     "app_playback",
     "app_playtones",
     "app_record",
+    "app_senddtmf",
     "app_stack",
     "app_transfer",
     "func_callerid",
