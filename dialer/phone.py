@@ -50,7 +50,7 @@ class RmPhone:
         """The RM's state changed: the phone may be wanted again."""
         self._poke.set()
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """The shift is over: hang the phone up; ``keep`` returns when it is gone."""
         self._leaving = True
         self._poke.set()
@@ -68,9 +68,9 @@ class RmPhone:
             failures = 0 if was_up else failures + 1
             if failures and not self._leaving:
                 timing = self._means.timing
-                await self._wait_poke(
-                    min(timing.phone_retry_s * 2 ** (failures - 1), timing.phone_retry_max_s)
-                )
+                # The exponent is held: a phone that is off for a night has thousands of failures.
+                wait_s = timing.phone_retry_s * 2 ** min(failures - 1, 10)
+                await self._wait_poke(min(wait_s, timing.phone_retry_max_s))
 
     async def _wait_poke(self, timeout_s: float | None) -> None:
         self._poke.clear()
@@ -92,22 +92,32 @@ class RmPhone:
             leg, bridge = adopted
         desk.leg, desk.bridge = leg, bridge
         self._floor.listen(leg, self._inbox.put_nowait)
-        up, why = False, ""
-        try:
-            if adopted is None:
-                desk.phone_changed(PhoneState.CALLING)
-                why = await self._call(leg, bridge)
-            else:
-                await means.telephony.adopt(leg, customer=False, bridge=bridge)
-                self._inbox.put_nowait(RmLegUp(at=means.clock.now(), leg=leg))
-            if not why:
-                up, why = await self._watch(leg)
-        finally:
-            self._floor.forget(leg)
-            desk.leg = desk.bridge = None
-            self._lost(PhoneState.DOWN, why)
-            await self._release(bridge)
+        # Not in a ``finally``: a dialer that stops in the middle leaves leg and bridge to the next one.
+        if adopted is None:
+            desk.phone_changed(PhoneState.CALLING)
+            why = await self._call(leg, bridge)
+        else:
+            why = await self._adopt(leg, bridge)
+        up = False
+        if not why:
+            up, why = await self._watch(leg)
+        self._floor.forget(leg)
+        desk.leg = desk.bridge = None
+        self._lost(PhoneState.DOWN, why)
+        await self._release(bridge)
         return up
+
+    async def _adopt(self, leg: LegId, bridge: BridgeId) -> str:
+        """Take over a leg that outlived a restart; returns why it cannot be, or nothing."""
+        self._inbox.put_nowait(RmLegUp(at=self._means.clock.now(), leg=leg))
+        try:
+            await self._means.telephony.adopt(leg, customer=False, bridge=bridge)
+        except NotDone as refused:
+            log.warning("rm_phone_not_adopted", rm=self._desk.rm.name, refusal=refused.refusal)
+            return "Your phone was disconnected. It is called again by itself."
+        except Unknown:
+            log.warning("rm_phone_unknown", rm=self._desk.rm.name, leg=leg.id)
+        return ""
 
     async def _call(self, leg: LegId, bridge: BridgeId) -> str:
         """Ask for the phone to be called; returns why it definitely was not, or nothing."""
