@@ -12,7 +12,19 @@ from aiohttp import web
 from console import live
 from console.access import check_table
 from console.answering import OWNER, PARTS, bind, say_what_aiohttp_says
-from console.api import calls, campaigns, customers, desk, floor, health, imports, rms, session
+from console.api import (
+    accounts,
+    calls,
+    campaigns,
+    customers,
+    desk,
+    floor,
+    health,
+    imports,
+    rms,
+    session,
+    trunks,
+)
 from console.api.calls import LOOK_UPS, new_look_ups
 from console.api.health import DOCUMENT
 from console.guard import set_headers
@@ -39,6 +51,8 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         calls,
         campaigns,
         rms,
+        accounts,
+        trunks,
         customers,
         imports,
         floor,

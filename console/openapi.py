@@ -115,8 +115,7 @@ def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
     shared = schema.get("$defs", {})
     parameters = []
     for name, found in schema.get("properties", {}).items():
-        # References of a parameter would need a place of their own; they are few and small.
-        inlined = shared[found["$ref"].rsplit("/", 1)[1]] | found if "$ref" in found else found
+        inlined = _inlined(found, shared)
         parameters.append(
             {
                 "name": name,
@@ -129,6 +128,19 @@ def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
             }
         )
     return parameters
+
+
+def _inlined(found: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Without references: a parameter's would need a place of their own; they are few and small."""
+    if "$ref" in found:
+        return {**shared[found["$ref"].rsplit("/", 1)[1]], **found}
+    if "anyOf" in found:
+        choices = [_inlined(choice, shared) for choice in found["anyOf"]]
+        return {
+            **found,
+            "anyOf": [{key: choice[key] for key in choice if key != "$ref"} for choice in choices],
+        }
+    return found
 
 
 def _success(route: Route, refs: dict[Any, Any]) -> dict[str, Any]:

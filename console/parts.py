@@ -53,11 +53,6 @@ class ConsoleParts:
     #: RMs came or went: the PBX must know their phones.
     rms_changed: Callable[[], None] = lambda: None
 
-    @property
-    def uploads(self) -> Path:
-        """Folder of uploaded files and their error lists."""
-        return self.settings.state_dir / "imports"
-
 
 def operator_socket(settings: Settings) -> Path:
     """Where the command line finds a running Offhook."""

@@ -6,19 +6,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from crm.customers import ACTIVE
 from crm.records import owner_of
 from crm.tables import customer, customer_number
-from dialer.tables import call
+from dialer.tables import call, campaign
 from foundation.encryption import FieldCipher
 from lawful.numbers import masked
 from profiler import lists
+from profiler.tables import rm
 from vocabulary.call_id import CallId, show_call_id
 from vocabulary.outcomes import Outcome
-from vocabulary.states import CallState, EntryState
+from vocabulary.states import LIVE_CALL_STATES, CallState, EntryState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,43 @@ def active_customers(
     if import_id is not None:
         query = query.where(customer.c.import_batch_id == import_id)
     return list(conn.scalars(query.order_by(customer.c.id).limit(limit)))
+
+
+def live_calls_by_trunk(conn: Connection) -> Mapping[str, int]:
+    """How many calls each trunk may be carrying now."""
+    live = [str(state) for state in LIVE_CALL_STATES]
+    rows = conn.execute(
+        select(call.c.trunk, func.count())
+        .where(call.c.state.in_(live), call.c.trunk.is_not(None))
+        .group_by(call.c.trunk)
+        .order_by(call.c.trunk)
+    )
+    return {trunk: count for trunk, count in rows}
+
+
+def recent_calls(
+    conn: Connection,
+    *,
+    campaign_id: int | None,
+    rm_id: int | None,
+    disposition: str | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """The newest calls first, with the names of campaign and RM, and the number's last two digits."""
+    query = (
+        select(call, campaign.c.name.label("campaign"), rm.c.name.label("rm"), customer_number.c.last2)
+        .join(campaign, campaign.c.id == call.c.campaign_id)
+        .outerjoin(rm, rm.c.id == call.c.rm_id)
+        .outerjoin(customer_number, customer_number.c.id == call.c.number_id)
+    )
+    for column, wanted in (
+        (call.c.campaign_id, campaign_id),
+        (call.c.rm_id, rm_id),
+        (call.c.disposition, disposition),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return conn.execute(query.order_by(call.c.claimed_at.desc(), call.c.call_id).limit(limit)).all()
 
 
 def dispositions(conn: Connection, campaign_id: int) -> Mapping[str, int]:

@@ -33,7 +33,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         return socket.create_server((host.strip("[]"), port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            why = f"port {port} on {host} is taken by another program: stop it, or set [console] port"
+            why = f"port {port} on {host} is taken by another program: stop it, or choose another with --port"
         else:
             why = f"{host} port {port}: {error.strerror}; set [console] host and port"
         raise CannotListen(f"The console cannot be served: {why}.") from None

@@ -12,12 +12,16 @@ from sqlalchemy import Connection
 
 from accounts.permissions import Permission
 from console import queries
+from console.api.campaigns import which
 from console.api.models import Done
 from console.ask import Ask
 from console.errors import NotThere, TooMany
 from console.routes import Asked, Routes, Told
 from console.throttle import Throttle
 from dialer.calls import story as story_of
+from dialer.campaigns import find_campaign
+from lawful.numbers import masked
+from profiler import rms as people
 from vocabulary import commands as c
 from vocabulary.call_id import CallId, parse_call_id, show_call_id
 from vocabulary.dispositions import Disposition
@@ -105,6 +109,69 @@ class Story(Told):
     answer_to_bridge_ms: float | None
     connect_ms: float | None
     steps: list[Step]
+
+
+class CallsAsked(Asked):
+    """Which calls; whatever is left out does not narrow."""
+
+    campaign: str | None = Field(default=None, description="Number or name.")
+    rm: str | None = Field(default=None, description="The RM's name.")
+    disposition: Disposition | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class CallLine(Told):
+    """One call in a list; no customer is named."""
+
+    call_id: str
+    claimed_at: datetime
+    campaign: str
+    rm: str | None
+    number: str = Field(description="Masked.")
+    state: CallState
+    disposition: Disposition | None
+    outcome: Outcome | None
+    connect_ms: float | None
+
+
+class CallsShown(Told):
+    """The newest calls first."""
+
+    calls: list[CallLine]
+
+
+@routes.get("/calls", query=CallsAsked, reply=CallsShown)
+async def calls(ask: Ask, query: CallsAsked) -> CallsShown:
+    """The newest calls, all or those of a campaign, an RM or a disposition."""
+    campaign_id = (
+        None if query.campaign is None else (await ask.read(find_campaign, which(query.campaign))).id
+    )
+    rm = None if query.rm is None else await ask.read(people.by_name, query.rm)
+    if query.rm is not None and rm is None:
+        raise NotThere("There is no such RM.", reason="no_rm")
+    rows = await ask.read(
+        queries.recent_calls,
+        campaign_id=campaign_id,
+        rm_id=None if rm is None else rm.rm_id,
+        disposition=query.disposition,
+        limit=query.limit,
+    )
+    return CallsShown(
+        calls=[
+            CallLine(
+                call_id=show_call_id(row.call_id),
+                claimed_at=row.claimed_at,
+                campaign=row.campaign,
+                rm=row.rm,
+                number="" if row.last2 is None else masked(row.last2),
+                state=row.state,
+                disposition=row.disposition,
+                outcome=row.outcome,
+                connect_ms=row.connect_ms,
+            )
+            for row in rows
+        ]
+    )
 
 
 @routes.post("/calls/{call_id}/confirm", reply=Done)

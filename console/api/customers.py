@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding customers. Names and numbers come masked: enough to tell two hits apart."""
+"""Finding customers and what is known of them. Names and numbers come masked: enough to tell two apart."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from console.ask import Ask
+from console.errors import NotThere
 from console.routes import Asked, Routes, Told
 from console.views import masked_name
 from crm.customers import search as search_customers
+from crm.snapshot import snapshot
+from vocabulary.states import NumberState
 
 routes = Routes("customers")
 
@@ -36,6 +40,65 @@ class Hits(Told):
     """At most twenty, by id."""
 
     customers: list[Hit]
+
+
+class NumberShown(Told):
+    """One number, in the order in which they are dialed."""
+
+    number: str = Field(description="Masked.")
+    state: NumberState
+
+
+class Line(Told):
+    """One line of the customer's history; notes are left out."""
+
+    at: datetime
+    channel: str
+    direction: str
+    kind: str
+    actor: str
+    summary: str
+    ref_id: str | None
+
+
+class CustomerShown(Told):
+    """A customer without what would say who it is."""
+
+    customer_id: int
+    external_id: str
+    name: str = Field(description="Masked.")
+    language: str | None
+    zone: str | None
+    country: str | None
+    segment: str | None
+    preferred_hours: str | None
+    attributes: dict[str, Any]
+    numbers: list[NumberShown]
+    interactions: list[Line] = Field(description="The newest twenty first.")
+
+
+@routes.get("/customers/{customer_id}", reply=CustomerShown)
+async def show(ask: Ask) -> CustomerShown:
+    """What is known of one customer."""
+    text = ask.path("customer_id")
+    if not text.isdecimal() or len(text) > 15:
+        raise NotThere(f"There is no customer {text[:20]!r}.", reason="no_customer")
+    found = await ask.read(snapshot, ask.parts.cipher, int(text), ask.parts.clock.now(), interactions=20)
+    return CustomerShown(
+        customer_id=found.customer_id,
+        external_id=found.external_id,
+        name=masked_name(found.name),
+        language=found.language,
+        zone=found.zone,
+        country=found.country,
+        segment=found.segment,
+        preferred_hours=found.preferred_hours,
+        attributes=found.attributes,
+        numbers=[NumberShown(number=one.masked, state=one.state) for one in found.numbers],
+        interactions=[
+            Line(**{name: getattr(line, name) for name in Line.model_fields}) for line in found.interactions
+        ],
+    )
 
 
 @routes.post("/customers/search", body=SearchAsked, reply=Hits)

@@ -13,6 +13,7 @@ from accounts import accounts
 from accounts.one_time import one_time_password
 from accounts.permissions import Role
 from console.ask import Ask
+from console.errors import NotThere
 from console.routes import Asked, Routes, Told
 from profiler import rms as people
 from profiler.rms import Rm, RmStanding
@@ -31,6 +32,16 @@ class RmAsked(Asked):
     skills: Words = []
     licences: Words = []
     max_open_entries: int = Field(default=people.DEFAULT_MAX_OPEN_ENTRIES, ge=1)
+
+
+class RmChanged(Asked):
+    """What shall be otherwise; what is left out stays. Lists replace the old ones whole."""
+
+    languages: Words | None = None
+    skills: Words | None = None
+    licences: Words | None = None
+    max_open_entries: int | None = Field(default=None, ge=1)
+    standing: RmStanding | None = None
 
 
 class RmShown(Told):
@@ -73,6 +84,32 @@ async def add(ask: Ask, body: RmAsked) -> RmAdded:
     rm = await ask.write(_add, ask, body, kept, ask.parts.clock.now())
     ask.parts.rms_changed()
     return RmAdded(**_shown(rm), one_time_password=password)
+
+
+@routes.post("/rms/{rm}", body=RmChanged, reply=RmShown)
+async def change(ask: Ask, body: RmChanged) -> RmShown:
+    """Change what an RM can do, or whether they work here; what is not given stays."""
+    found = await ask.read(people.by_name, ask.path("rm"))
+    if found is None:
+        raise NotThere("There is no such RM.", reason="no_rm")
+    changed = await ask.write(_change, ask, found, body)
+    ask.parts.rms_changed()
+    return RmShown(**_shown(changed))
+
+
+def _change(conn: Connection, ask: Ask, found: Rm, body: RmChanged) -> Rm:
+    changed = people.update_abilities(
+        conn,
+        found.rm_id,
+        languages=body.languages,
+        skills=body.skills,
+        licences=body.licences,
+        max_open_entries=body.max_open_entries,
+    )
+    if body.standing is not None:
+        changed = people.set_standing(conn, found.rm_id, body.standing)
+    ask.record(conn, "rm.change", f"rm:{found.name}", detail=body.model_dump(mode="json", exclude_none=True))
+    return changed
 
 
 def _add(conn: Connection, ask: Ask, body: RmAsked, password_hash: str, now: datetime) -> Rm:

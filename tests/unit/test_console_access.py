@@ -18,6 +18,8 @@ from tests.console_site import OURS, Site, Visitor, open_site
 #: Something that fits each part of a path; whether it is there does not matter: the right is asked first.
 _PARTS = {
     "rm": "me",
+    "account": "nobody",
+    "customer_id": "1",
     "call_id": "00000000",
     "campaign": "1",
     "import_id": "1",
