@@ -18,6 +18,7 @@ from softphone.errors import NotPossible, ProcessLost
 from softphone.messages import (
     Answer,
     Answered,
+    AnyEvent,
     Dtmf,
     Ended,
     EndedBy,
@@ -28,6 +29,7 @@ from softphone.messages import (
     Ringing,
     Unplug,
 )
+from softphone.testing import FakePhone
 from tests.phones.baresip_phone import baresip_phone
 from tests.phones.eventually import eventually
 from tests.phones.headless_phone import headless_phones
@@ -254,6 +256,49 @@ async def test_another_call_finds_the_phone_busy(ari, account):
         assert (await probe.event("ChannelDestroyed", "second"))["tech_cause"] == 486
         await goes_on(probe, "first")
         await hung_up(probe, "first")
+
+
+async def test_the_fake_tells_what_the_real_phone_tells(ari, account):
+    """Answered by itself, declined, replaced, hung up by either side: the fake phone's events are the real one's."""
+    heard: list[AnyEvent] = []
+    fake = FakePhone("rm-anna", heard.append, auto_answer=AutoAnswer.WHEN_ASKED)
+    await fake.register()
+    fake.pbx_calls(asks_auto_answer=True, session="s7")
+    fake.pbx_hangs_up()
+    fake.pbx_calls(asks_auto_answer=False)
+    await fake.hang_up()
+    fake.pbx_calls(asks_auto_answer=True, session="s7")
+    fake.pbx_calls(asks_auto_answer=True, session="s7")
+    await fake.hang_up()
+    async with ari(APP) as probe, headless_phones([account("anna")]) as phones:
+        hang_up = HangUp(ref=phones.process.next_ref(), phone="rm-anna")
+        await ring(probe, "anna", "fake-1")
+        await phones.until(Answered)
+        await hung_up(probe, "fake-1")
+        await phones.until(Ended)
+        await ring(probe, "anna", "fake-2", asks=False)
+        await phones.until(Ringing, count=2)
+        await phones.process.tell(hang_up)
+        await phones.until(Ended, count=2)
+        await ring(probe, "anna", "fake-3")
+        await phones.until(Answered, count=2)
+        await ring(probe, "anna", "fake-4")
+        await phones.until(Answered, count=3)
+        await phones.process.tell(hang_up)
+        await phones.until(Ended, count=4)
+        assert [shape(event) for event in phones.events] == [shape(event) for event in heard]
+
+
+def shape(event: AnyEvent) -> dict[str, object]:
+    """An event without what only a real call has: its id, and SIP's own words."""
+    return {
+        "event": type(event).__name__,
+        **{
+            field: getattr(event, field)
+            for field in event.__struct_fields__
+            if field not in ("call", "sip_code", "why")
+        },
+    }
 
 
 async def test_an_unplugged_phone_is_seen_in_the_statistics(ari, account):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -165,3 +166,11 @@ def test_every_event_and_reply_survives_the_wire(kind, data):
     """What the process writes is what the driver reads."""
     message = data.draw(any_of(kind))
     assert decode_line(encode(message)) == message
+
+
+@pytest.mark.parametrize("kind", [*get_args(AnyCommand), *get_args(AnyEvent), *get_args(AnyReply)])
+def test_every_line_is_documented(kind):
+    """Every command, event, reply and field stands in the reference."""
+    text = (Path(__file__).parents[2] / "docs/reference/softphone.md").read_text()
+    assert f"`{kind.__struct_config__.tag}`" in text
+    assert [field for field in kind.__struct_fields__ if f"`{field}`" not in text] == []
