@@ -21,6 +21,10 @@ _info = msgspec.json.Decoder(Info)
 _statistics = msgspec.json.Decoder(RtpStatistics)
 
 
+#: Polls of audio under way at once.
+MAX_POLLS = 4
+
+
 class Liveness(Enum):
     """What the PBX says of a channel when asked."""
 
@@ -36,6 +40,8 @@ class Ari:
         self._http = http
         self._app = app
         self._timings = timings
+        # Two hundred watched phones must not take the connections that a hang-up needs from a PBX that is slow.
+        self._polls = asyncio.Semaphore(MAX_POLLS)
 
     # --- channels -----------------------------------------------------------------------------------
 
@@ -126,7 +132,8 @@ class Ari:
 
     async def rtp_statistics(self, channel: str) -> RtpStatistics | None:
         """None when the PBX does not say."""
-        outcome = await self._http.request("GET", f"/channels/{channel}/rtp_statistics")
+        async with self._polls:
+            outcome = await self._http.request("GET", f"/channels/{channel}/rtp_statistics")
         return _statistics.decode(outcome.body) if isinstance(outcome, Done) else None
 
     # --- bridges ------------------------------------------------------------------------------------

@@ -138,13 +138,8 @@ class FakePbx:
 
     def hang_up(self, channel_id: str, reason: str = "normal") -> None:
         channel = self.find(channel_id)
-        if channel.state == "Up":
-            self._destroy(channel, 16, None)
-        elif reason == "no_answer" and channel.dialed:
-            self._destroy(channel, 19, 480)
-        else:
-            # A cancelled INVITE ends with 487, which ARI shows as the cause we gave.
-            self._destroy(channel, 16, 487 if channel.dialed else None)
+        unanswered = reason == "no_answer" and channel.state != "Up" and channel.dialed
+        self._destroy(channel, 19 if unanswered else 16, 480 if unanswered else None)
 
     def answer(self, channel_id: str) -> None:
         channel = self.find(channel_id)

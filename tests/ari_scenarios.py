@@ -184,30 +184,32 @@ async def rm_holds(floor: BridgeFloor) -> None:
 
 
 def early(
-    script: Script, *, we_hang_up: HangUpReason | None = None
+    script: Script, *, we_hang_up: HangUpReason | None = None, backstop_s: float = 30
 ) -> Callable[[BridgeFloor], Awaitable[None]]:
     """A customer dialed into an RM's bridge."""
 
     async def play(floor: BridgeFloor) -> None:
         _, bridge = await floor.connect()
-        leg = await floor.dial(bridge, script)
-        if we_hang_up is HangUpReason.NO_ANSWER:
-            await floor.wait_for(LegRinging, leg)
-            await floor.telephony.hang_up(leg, we_hang_up)
-        elif we_hang_up is not None:
-            await floor.wait_for(LegAnswered, leg)
+        leg = await floor.dial(bridge, script, backstop_s=backstop_s)
+        if we_hang_up is not None:
+            await floor.wait_for(LegAnswered if script.final_after_s is not None else LegRinging, leg)
             await floor.telephony.hang_up(leg, we_hang_up)
         await floor.ended(leg)
 
     return play
 
 
-def failsafe(script: Script, *, join: bool) -> Callable[[BridgeFloor], Awaitable[None]]:
+def failsafe(
+    script: Script, *, join: bool = False, cancel: bool = False
+) -> Callable[[BridgeFloor], Awaitable[None]]:
     """A customer dialed through the fail-safe context."""
 
     async def play(floor: BridgeFloor) -> None:
         _, bridge = await floor.connect()
         leg = await floor.dial(None, script)
+        if cancel:
+            await floor.wait_for(LegRinging, leg)
+            await floor.telephony.hang_up(leg)
         if join:
             await floor.wait_for(LegAnswered, leg)
             await floor.telephony.bridge(leg, bridge)
@@ -257,6 +259,8 @@ SCENARIOS: dict[str, Callable[[BridgeFloor], Awaitable[None]]] = {
     "early_customer_hangs_up": early(answers(0.1, hang_up_after_s=0.3)),
     "early_answered_and_gone": early(answers(0.1, hang_up_after_s=0.0)),
     "early_no_answer": early(Script(), we_hang_up=HangUpReason.NO_ANSWER),
+    "early_cancelled": early(Script(), we_hang_up=HangUpReason.NORMAL),
+    "early_backstop": early(Script(), backstop_s=1),
     "early_progress_only": early(Script(ring_after_s=None, progress_after_s=0.05, final_after_s=0.2, final=480)),
     "early_busy": early(refuses(486, rings=True)),
     "early_declined": early(refuses(603, rings=True)),
@@ -265,8 +269,9 @@ SCENARIOS: dict[str, Callable[[BridgeFloor], Awaitable[None]]] = {
     "early_redirected": early(refuses(302, contact="sip:+12025550777@127.0.0.1:9")),
     "early_no_media": early(answers(0.1, sdp_in_200=False)),
     "failsafe_joined": failsafe(answers(0.1), join=True),
-    "failsafe_busy": failsafe(refuses(486, rings=True), join=False),
-    "failsafe_congested": failsafe(refuses(503), join=False),
+    "failsafe_busy": failsafe(refuses(486, rings=True)),
+    "failsafe_congested": failsafe(refuses(503)),
+    "failsafe_cancelled": failsafe(Script(), cancel=True),
     "called_back": called_back,
     "nothing_there": nothing_there,
 }  # fmt: skip

@@ -39,6 +39,7 @@ class PeerCall:
     media_address: tuple[str, int] | None = None
     rtp: RtpPort | None = None
     cseq: int = 1
+    acknowledged: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -246,7 +247,9 @@ class SipPeer(asyncio.DatagramProtocol):
                     call.bye_received = True
                     self._end(call)
             case "ACK":
-                pass
+                call = self._calls.get(headers["call-id"])
+                if call:
+                    call.acknowledged.set()
             case _:
                 self._reply(head, 200, "OK", addr)
 
@@ -309,6 +312,8 @@ class SipPeer(asyncio.DatagramProtocol):
             call.rtp.sending = script.sends_audio
             self._spawn(call, call.rtp.send_to(call.media_address))
         if script.hang_up_after_s is not None:
+            # RFC 3261, 15: no BYE before the ACK; the PBX may not have made its dialog yet.
+            await call.acknowledged.wait()
             await asyncio.sleep(script.hang_up_after_s)
             if not call.ended:
                 self.hang_up(call)

@@ -30,8 +30,9 @@ from dialer.telephony import (
     RmLegSilent,
     StrangerHungUp,
     SurveyedState,
+    TrunkHealth,
 )
-from tests.bridge_floor import CALLER_ID, CUSTOMER, NODE
+from tests.bridge_floor import CALLER_ID, CUSTOMER, NODE, make_bridge
 from tests.pbx.ari_floor import (
     Floor,
     close_floor,
@@ -387,3 +388,59 @@ async def test_rule_01_early_bridge_connects_while_nobody_listens(spec: PbxSpec)
     await second.release_bridge(bridge)
     await floor.stop()
     await floor.close_peers()
+
+
+async def test_rule_05_silent_trunk_opens_its_breaker(spec: PbxSpec) -> None:
+    """A trunk that never answers an INVITE: our set-up timer ends two calls, and the third does not leave."""
+    floor = await open_floor(spec)
+    try:
+        silent = Script(trying=False, ring_after_s=None)
+        for _ in range(2):
+            leg = await floor.dial(None, silent)
+            await floor.until(lambda: floor.carrier.invites, "an INVITE")
+            await floor.telephony.hang_up(leg, HangUpReason.NO_ANSWER)
+            end = (await floor.ended(leg)).end
+            assert decide(end) is Disposition.CARRIER_FAILED
+        assert not (await floor.wait_for(TrunkHealth)).usable
+        with pytest.raises(NotDone) as caught:
+            await floor.dial(None)
+        assert caught.value.refusal is Refusal.TRUNK_BREAKER_OPEN
+    finally:
+        await close_floor(floor)
+
+
+async def test_wrong_password_is_said(spec: PbxSpec) -> None:
+    """The start ends at once with the PBX's word."""
+    bridge = make_bridge(spec.ari.url, spec.ari.user, "not-the-password")
+    with pytest.raises(NotDone) as caught:
+        await bridge.start()
+    assert caught.value.refusal is Refusal.REJECTED
+    assert "401" in caught.value.detail
+
+
+async def test_a_storm_of_calls_leaves_nothing(floor: Floor) -> None:
+    """Sixty calls of every kind at once into two bridges: each ends once, and no channel is left but the RMs'."""
+    bridges = [(await floor.connect(rm))[1] for rm in ("anna", "ben")]
+    kinds = [
+        answers(0.05, hang_up_after_s=0.2),
+        answers(0.0, hang_up_after_s=0.0),
+        refuses(486, rings=True),
+        refuses(404, after_s=0.0),
+        refuses(503),
+        answers(0.05, sdp_in_200=False),
+    ]
+
+    async def call(number: int) -> LegId:
+        return await floor.dial(
+            bridges[number % 2] if number % 3 else None,
+            kinds[number % len(kinds)],
+            number=f"+12025550{number:03d}",
+        )
+
+    legs = await asyncio.gather(*[call(number) for number in range(60)])
+    for leg in legs:
+        await floor.ended(leg, 30)
+    assert [found.leg.id[:2] for found in await floor.telephony.survey()] == ["rm", "rm"]
+    # The PBX may still repeat the INVITEs of the silent trunk's test.
+    called = [invite.user for invite in floor.carrier.invites if invite.user.startswith("+120255500")]
+    assert len(called) == len(set(called)) == 60

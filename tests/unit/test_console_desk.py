@@ -12,15 +12,13 @@ import pytest
 
 from accounts.permissions import Role
 from console.queries import own_day
-from dialer.calls import Move, insert_call, move_call
 from foundation.ids import SeededIds
 from profiler import rms
 from tests.console_site import Site, open_site
 from vocabulary import commands as c
-from vocabulary.call_id import CallId, new_call_id, show_call_id
+from vocabulary.call_id import new_call_id, show_call_id
 from vocabulary.commands import Reply
 from vocabulary.outcomes import BreakReason, Outcome
-from vocabulary.states import CallState, PacingMode
 
 CALL = new_call_id(SeededIds(1))
 OTHERS_CALL = new_call_id(SeededIds(2))
@@ -30,31 +28,6 @@ OTHERS_CALL = new_call_id(SeededIds(2))
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with open_site(tmp_path) as opened:
         yield opened
-
-
-async def put_call(site: Site, call_id: CallId, rm_id: int, customer_id: int = 1) -> None:
-    """A call that this RM has had: dialed, rang, was not answered."""
-    at = site.clock.now()
-    await site.db.write(
-        insert_call,
-        call_id,
-        at,
-        campaign_id=1,
-        customer_id=customer_id,
-        number_id=1,
-        number_blind="b",
-        entry_id=1,
-        rm_id=rm_id,
-        mode=PacingMode.PREVIEW,
-        caller_id="+99900000001",
-        zone="Europe/Lisbon",
-    )
-    moves = [
-        Move(state=CallState.DIALING, at=at),
-        Move(state=CallState.RINGING, at=at),
-        Move(state=CallState.NOT_CONNECTED, at=at, detail="rang out"),
-    ]
-    await site.db.write(move_call, call_id, moves, dialed_at=at, disposition="no_answer", trunk="carrier")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +97,7 @@ async def test_each_order_of_a_call_reaches_the_dialer(
 ) -> None:
     """The call ID may be written as people write it."""
     visitor = await site.logged_in(Role.RM)
-    await put_call(site, CALL, 1)
+    await site.call(CALL, 1)
     answer = await visitor.post(f"/api/v1/calls/{show_call_id(CALL).lower()}/{path}", body)
     assert answer.status == 200, await answer.text()
     assert site.dialer.told == [command]
@@ -146,7 +119,7 @@ async def test_an_order_that_makes_no_sense_is_not_passed_on(
 ) -> None:
     """A skip without a reason, an outcome nobody knows, a time without its zone."""
     visitor = await site.logged_in(Role.RM)
-    await put_call(site, CALL, 1)
+    await site.call(CALL, 1)
     answer = await visitor.post(f"/api/v1/calls/{CALL}/{path}", body)
     assert (answer.status, (await answer.json())["reason"]) == (422, "wrong_input")
     assert site.dialer.told == []
@@ -213,7 +186,7 @@ async def test_somebody_elses_call_is_not_there(site: Site) -> None:
     """Neither its story nor any order for it; the answer is that for a call that never was."""
     visitor = await site.logged_in(Role.RM)
     await site.logged_in(Role.RM, "rmtwo")
-    await put_call(site, OTHERS_CALL, 2)
+    await site.call(OTHERS_CALL, 2)
     never = new_call_id(SeededIds(3))
     for path in ("", "/confirm", "/hang-up"):
         texts = []
@@ -230,7 +203,7 @@ async def test_the_story_of_a_call(site: Site) -> None:
     """Every step in its order, how it ended, and no customer named; for its RM and for who watches the floor."""
     await site.customer()
     rm, supervisor = await site.logged_in(Role.RM), await site.logged_in(Role.SUPERVISOR)
-    await put_call(site, CALL, 1)
+    await site.call(CALL, 1)
     for visitor in (rm, supervisor):
         story = await (await visitor.get(f"/api/v1/calls/{show_call_id(CALL)}")).json()
         assert story["call_id"] == show_call_id(CALL)
@@ -332,7 +305,7 @@ async def test_an_account_of_no_rm_has_no_desk(site: Site) -> None:
 
 async def test_the_own_day_counts_since_midnight(site: Site) -> None:
     """What was dialed yesterday is not of today, but the last call is the last call."""
-    await put_call(site, CALL, 1)
+    await site.call(CALL, 1)
     site.clock.advance(86_400)
     day = await site.db.read(own_day, 1, site.clock.now() - timedelta(hours=10))
     assert (day.dialed, day.answered) == (0, 0)
