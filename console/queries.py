@@ -158,7 +158,7 @@ def live_calls_by_trunk(conn: Connection) -> Mapping[str, int]:
         .group_by(call.c.trunk)
         .order_by(call.c.trunk)
     )
-    return {trunk: count for trunk, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def recent_calls(

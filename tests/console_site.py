@@ -24,7 +24,9 @@ from console.logins import worker_passwords
 from console.parts import Condition, ConsoleParts
 from crm.customers import add as add_customer
 from crm.records import NewCustomer
+from dialer.calls import Move, insert_call, move_call
 from dialer.campaigns import Campaign, CampaignPolicy, create_campaign
+from foundation.clock import SystemClock
 from foundation.commands import CommandBus
 from foundation.db.seam import Database
 from foundation.db.sqlite import SqliteWriter
@@ -37,8 +39,9 @@ from foundation.testing import FakeClock
 from profiler import rms
 from profiler.building import build
 from profiler.rms import Rm
+from vocabulary.call_id import CallId
 from vocabulary.commands import COMMAND_TYPES, Command, Reply
-from vocabulary.states import PacingMode
+from vocabulary.states import CallState, PacingMode
 
 PASSWORD = "correct horse battery"
 OUR_NUMBER = "+99900000001"
@@ -102,7 +105,7 @@ class Site:
 
     parts: ConsoleParts
     db: Database
-    clock: FakeClock
+    clock: Any  #: a ``FakeClock``, unless a test brought another
     live: LiveBus
     bus: CommandBus
     dialer: RecordingDialer
@@ -179,6 +182,30 @@ class Site:
         self.runners.append(JobRunner(self.db, self.clock, job_handlers(parts)))
         self.runners[-1].start()
 
+    async def call(self, call_id: CallId, rm_id: int) -> None:
+        """A call that this RM has had: dialed, rang, was not answered."""
+        at = self.clock.now()
+        await self.db.write(
+            insert_call,
+            call_id,
+            at,
+            campaign_id=1,
+            customer_id=1,
+            number_id=1,
+            number_blind="b",
+            entry_id=1,
+            rm_id=rm_id,
+            mode=PacingMode.PREVIEW,
+            caller_id=OUR_NUMBER,
+            zone="Europe/Lisbon",
+        )
+        moves = [
+            Move(state=CallState.DIALING, at=at),
+            Move(state=CallState.RINGING, at=at),
+            Move(state=CallState.NOT_CONNECTED, at=at, detail="rang out"),
+        ]
+        await self.db.write(move_call, call_id, moves, dialed_at=at, disposition="no_answer", trunk="carrier")
+
     async def customer(self, index: int = 0) -> int:
         return await self.db.write(
             add_customer,
@@ -195,9 +222,9 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Site]:
+async def open_site(folder: Path, *, clock: FakeClock | SystemClock | None = None) -> AsyncIterator[Site]:
     """A console on a database of its own below ``folder``."""
-    clock, ids = FakeClock(), SeededIds(5)
+    clock, ids = clock or FakeClock(), SeededIds(5)
     ring = KeyRing.create(ids)
     cipher = FieldCipher(ring, ids)
     db = SqliteWriter(folder / "offhook.db")
@@ -222,7 +249,7 @@ async def open_site(folder: Path, *, operator: bool = False) -> AsyncIterator[Si
         condition=lambda: condition[0],
         wake_jobs=lambda: next((runner.wake() for runner in runners), None),
     )
-    server = TestServer(make_app(parts, operator=operator))
+    server = TestServer(make_app(parts))
     await server.start_server()
     site = Site(
         parts=parts,
