@@ -40,8 +40,8 @@ def begin_dialing(
 ) -> str | None:
     """Check everything again, then write the row. Returns why nobody may be dialed, in words, or None.
 
-    A refusal writes nothing. The checks: no halt stands, the caps of the house, consent, suppression,
-    hours and caps of the customer, and that the number is still locked for this call.
+    A refusal writes nothing. The checks: no halt stands, the caps of the house, the campaign dials, consent,
+    suppression, hours and caps of the customer, and that the number is still locked for this call.
     """
     halt = standing_halt(conn)
     if halt is not None:
@@ -52,6 +52,9 @@ def begin_dialing(
         return "As many calls as are allowed in one minute were dialed."
     row = find_call(conn, begin.call_id)
     campaign = find_campaign(conn, int(row.campaign_id))
+    closed = campaign.closed(now)
+    if closed is not None:
+        return closed
     verdict = check_contact(conn, campaign, begin.customer_id, begin.number_id, now, rules)
     if not verdict.allowed:
         return verdict.sentence

@@ -65,6 +65,16 @@ class Campaign:
     caller_id: str
     policy: CampaignPolicy
 
+    def closed(self, now: datetime) -> str | None:
+        """Why it does not dial now, in words, or None."""
+        if self.state is not CampaignState.RUNNING:
+            return f"Campaign {self.title} is {self.state}."
+        if self.policy.start_at is not None and now < self.policy.start_at:
+            return f"Campaign {self.title} has not begun yet."
+        if self.policy.stop_at is not None and now >= self.policy.stop_at:
+            return f"Campaign {self.title} is over."
+        return None
+
     def needs(self) -> CampaignNeeds:
         """What the profiler must heed when it fills this campaign's lists."""
         return CampaignNeeds(

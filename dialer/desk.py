@@ -15,7 +15,7 @@ from vocabulary.outcomes import BreakReason
 from vocabulary.states import RM_MOVES, RmState, check_move
 
 if TYPE_CHECKING:
-    from dialer.call_runner import CallRunner
+    from dialer.call_in_hand import CallInHand
 
 log = structlog.get_logger()
 
@@ -73,9 +73,9 @@ class Desk:
         self.phone = PhoneState.DOWN
         self.leg: LegId | None = None
         self.bridge: BridgeId | None = None
-        self.call: CallRunner | None = None
-        self.claiming = False
-        self.look_at = 0.0
+        self.call: CallInHand | None = None
+        self.claiming = False  #: a customer is being claimed, or handed over, for this desk
+        self.look_at = 0.0  #: monotonic; the pacer claims for this desk at or after it
         self.wish: Wish | None = None
         self.wish_reason: BreakReason | None = None
         self._on_move = on_move
@@ -131,8 +131,14 @@ class Desk:
 
     @property
     def busy(self) -> bool:
-        """A customer is in hand or being claimed: wishes wait."""
-        return self.call is not None or self.claiming
+        """A customer is in hand, on the line (a call-back) or being claimed: wishes wait."""
+        return self.call is not None or self.claiming or self.state is RmState.TALKING
+
+    def claim_over(self) -> None:
+        """The claim brought no customer: a wish waits no longer."""
+        self.claiming = False
+        if not self.busy:
+            self.grant_wish()
 
     def between_calls(self) -> None:
         """After a call is wrapped up or not connected: the wish first, then ready, or the phone before it."""

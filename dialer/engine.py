@@ -7,13 +7,14 @@ It owns the tasks of calls and phones. Everything on its loop is short: nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from dialer.alarms import raise_alarm
+from dialer.call_in_hand import CallInHand
 from dialer.call_runner import CallRunner
 from dialer.campaigns import Campaign
 from dialer.claim import Claim
@@ -66,8 +67,8 @@ class Engine:
         self._live = live
         self._listeners: dict[LegId, Listener] = {}
         self._link_down = "The PBX is not connected yet."
-        self._owner = TaskOwner("engine", on_crash=self._crashed)
-        self._calls = TaskOwner("calls", on_crash=self._crashed)
+        self._owner = TaskOwner("engine", on_crash=self.crashed)
+        self._calls = TaskOwner("calls", on_crash=self.crashed)
         self._phone_tasks: dict[int, asyncio.Task[None]] = {}
 
     # --- life ---------------------------------------------------------------------------------------
@@ -125,18 +126,13 @@ class Engine:
         self.phones[desk.rm.id] = phone
         self._phone_tasks[desk.rm.id] = self._owner.spawn(phone.keep(adopted), name=f"phone-{desk.rm.name}")
 
-    def run_call(
-        self, desk: Desk, claim: Claim, *, review: bool, decided_at: float | None = None
-    ) -> CallRunner:
-        """Begin a claimed call on an RM's desk."""
-        if decided_at is None:
-            decided_at = self.means.clock.monotonic()
-        runner = CallRunner(self, desk, claim, decided_at=decided_at)
-        desk.call, desk.claiming = runner, False
-        self._calls.spawn(runner.run(review=review), name=f"call-{claim.call_id}")
-        return runner
+    def run_call(self, desk: Desk, claim: Claim, *, review_first: bool, decided_at: float) -> None:
+        """Begin a claimed call on an RM's desk; ``decided_at``: monotonic time of the decision."""
+        desk.call, desk.claiming = CallInHand(self, desk, claim, decided_at=decided_at), False
+        runner = CallRunner(desk.call)
+        self._calls.spawn(runner.run(review_first=review_first), name=f"call-{claim.call_id}")
 
-    def spawn_call(self, coro: Any, name: str) -> None:
+    def spawn_call(self, coro: Coroutine[Any, Any, None], name: str) -> None:
         """A task that belongs to a call (resumed ones, inbound ones)."""
         self._calls.spawn(coro, name=name)
 
@@ -154,14 +150,16 @@ class Engine:
         self.desk_changed(desk)
 
     async def _see_off(self, desk: Desk, reason: str) -> None:
-        """The RM leaves: the phone is hung up, then the shift ends."""
-        self.desks.pop(desk.rm.id, None)
+        """The RM leaves: the phone is hung up, then the shift ends, then the desk is free for another.
+
+        A phone that cannot be hung up right now goes on trying without the desk.
+        """
         phone, task = self.phones.pop(desk.rm.id, None), self._phone_tasks.pop(desk.rm.id, None)
         if phone is not None and task is not None:
-            await phone.leave()
+            phone.leave()
             await asyncio.wait([task], timeout=2 * self.means.timing.goodbye_s)
-            task.cancel()
         await self.means.journal.write(close_shift, desk.shift_id, reason[:40], self.means.clock.now())
+        self.desks.pop(desk.rm.id, None)
         self.publish_floor()
 
     # --- the Floor of calls and phones --------------------------------------------------------------
@@ -271,7 +269,8 @@ class Engine:
         log.error("alarm", alarm=alarm, subject=subject)
         self.means.journal.note(raise_alarm, alarm, subject, sentence, self.means.clock.now(), self.means.ids)
 
-    def _crashed(self, task: str, error: BaseException) -> None:
+    def crashed(self, task: str, error: BaseException) -> None:
+        """A task of the dialer failed: an administrator is told."""
         self._alarm(
             "task_crashed", task, f"A part of the dialer failed and was ended: {type(error).__name__}."
         )

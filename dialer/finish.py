@@ -30,7 +30,7 @@ from profiler.sessions import CloseReason, close_session
 from vocabulary.call_id import CallId
 from vocabulary.dispositions import RULES, Disposition, LegEnd
 from vocabulary.events import CallAnswered, CallEnded, ListFinished, NumberCondemned
-from vocabulary.states import CallState, EntryState, NumberState
+from vocabulary.states import EntryState, NumberState
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ class Ending:
     dialed: bool
     reason: str = ""
     skipped: bool = False
-    recovered: bool = False
+    recovered: bool = False  #: closed from its row alone, by somebody who had not followed it
     moves: Sequence[Move] = ()
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -218,19 +218,3 @@ def _between(start: datetime | None, end: datetime | None) -> float:
     if start is None or end is None:
         return 0.0
     return max(0.0, (end - start).total_seconds())
-
-
-def ending_after_restart(row: Row[Any], end: LegEnd, disposition: Disposition, now: datetime) -> Ending:
-    """The ending of a call that an earlier process left open; ``row`` is the call as that process left it."""
-    dialed = row.dialed_at is not None
-    state = CallState.ENDED if end.bridged else CallState.NOT_CONNECTED
-    return Ending(
-        call_id=CallId(row.call_id),
-        end=end,
-        disposition=disposition if dialed else Disposition.CANCELLED,
-        dialed=dialed,
-        reason="The dialer was restarted during this call.",
-        recovered=True,
-        moves=(Move(state=state, at=now, detail="after a restart"),),
-        facts={"ended_at": now},
-    )

@@ -34,6 +34,7 @@ def refuse(reason: str, sentence: str) -> Reply:
     return Reply(done=False, reason=reason, sentence=sentence)
 
 
+AT_WORK = refuse("at_work", "You are at work already.")
 NOT_AT_WORK = refuse("not_at_work", "Start your shift first.")
 
 
@@ -68,13 +69,16 @@ class Handlers:
             c.LiftHalt: self.lift,
         }
         for command_type, handler in table.items():
-            bus.handle(command_type.kind, handler)
+            bus.handle(command_type.kind, _guarded(handler))
 
     # --- the RM's day -------------------------------------------------------------------------------
 
     async def start_shift(self, command: c.StartShift) -> Reply:
-        if command.rm_id in self._engine.desks:
-            return refuse("at_work", "You are at work already.")
+        seated = self._engine.desks.get(command.rm_id)
+        if seated is not None and seated.state is RmState.OFFLINE:
+            return refuse("leaving", "Your last shift is just ending; try again in a moment.")
+        if seated is not None:
+            return AT_WORK
         campaign = self._engine.campaigns.get(command.campaign_id)
         if campaign is None:
             return refuse("no_campaign", "There is no such campaign.")
@@ -89,6 +93,8 @@ class Handlers:
             sends_audio=found.sends_audio,
         )
         shift_id = await self._means.db.write(open_shift, rm.id, campaign.id, self._means.clock.now())
+        if shift_id is None:
+            return AT_WORK
         desk = self._engine.seat(rm, shift_id, campaign.id)
         self._engine.connect(desk)
         return DONE
@@ -143,7 +149,7 @@ class Handlers:
         return await self._review(desk, campaign, command.customer_id)
 
     async def _review(self, desk: Desk, campaign: Campaign, customer_id: int | None) -> Reply:
-        why_not = self._engine.dialing_blocked() or self._pacer.closed(campaign, self._means.clock.now())
+        why_not = self._pacer.why_not(campaign)
         if why_not is not None:
             return refuse("not_now", why_not)
         if not desk.free:
@@ -151,17 +157,17 @@ class Handlers:
         desk.claiming = True
         try:
             claimed = await claim_for(self._engine, campaign, desk, customer_id)
+            if isinstance(claimed, Claim):
+                now_s = self._means.clock.monotonic()
+                self._engine.run_call(desk, claimed, review_first=True, decided_at=now_s)
+                return Reply(done=True, call_id=claimed.call_id)
         except DatabaseError as error:
             return refuse(
                 "details", f"The customer's details could not be retrieved; nobody was dialed. {error}"
             )
         finally:
-            desk.claiming = False
-        if isinstance(claimed, Claim):
-            self._engine.run_call(desk, claimed, review=True)
-            return Reply(done=True, call_id=claimed.call_id)
-        if desk.wish is not None:
-            desk.grant_wish()
+            if desk.call is None:
+                desk.claim_over()
         if isinstance(claimed, ListOver):
             desk.say_why_not(END_OF_LIST)
             await self._pacer.list_over(campaign)
@@ -265,10 +271,10 @@ class Handlers:
             return refuse("no_campaign", "There is no such campaign.")
         try:
             require_built(campaign.mode)
-            await self._means.db.write(move_campaign, campaign_id, new, self._means.clock.now())
+            moved = await self._means.db.write(move_campaign, campaign_id, new, self._means.clock.now())
         except (DialerError, IllegalMove) as error:
             return refuse("not_possible", str(error))
-        await self._pacer.refresh_campaigns()
+        self._pacer.campaign_moved(moved)
         return DONE
 
     async def halt(self, command: c.Halt) -> Reply:
@@ -287,4 +293,15 @@ class Handlers:
         return DONE
 
     def _desk(self, rm_id: int) -> Desk | None:
-        return self._engine.desks.get(rm_id)
+        desk = self._engine.desks.get(rm_id)
+        return None if desk is None or desk.state is RmState.OFFLINE else desk
+
+
+def _guarded(handler: Callable[[Any], Awaitable[Reply]]) -> Callable[[Any], Awaitable[Reply]]:
+    async def guarded(command: c.Command) -> Reply:
+        try:
+            return await handler(command)
+        except DatabaseError as error:
+            return refuse("database", f"Nothing was changed: {error}")
+
+    return guarded

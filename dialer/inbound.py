@@ -30,6 +30,7 @@ from dialer.telephony import (
     PlaybackFinished,
     TelephonyError,
 )
+from foundation.errors import DatabaseError
 from foundation.ids import IdSource
 from foundation.outbox import publish
 from profiler.lists import owner
@@ -69,40 +70,46 @@ class Inbound:
         self._engine.spawn_call(self._serve(event, inbox), f"inbound-{event.leg.id}")
 
     async def _serve(self, event: InboundCall, inbox: asyncio.Queue[LegEvent]) -> None:
-        means = self._means
-        caller = await means.db.read(
-            who_calls, event.pii_number, event.called, self._campaign_of(event.called), means.rules
-        )
+        caller = await self._who_calls(event)
         log.info("call_back", campaign_id=caller.campaign_id, known=caller.customer_id is not None)
-        joined: Desk | None = None
-        opted_out = False
         try:
-            await means.telephony.answer(event.leg)
-            opted_out, gone = await self._announce(event, inbox, self._says.call_back)
-            if gone:
-                return
-            if opted_out:
-                await self._opt_out(caller)
-                await self._announce(event, inbox, self._says.opted_out)
-            else:
-                joined = await self._join(event, caller)
-                if joined is None:
-                    opted_out, gone = await self._announce(event, inbox, self._says.nobody_available)
-                    if opted_out and not gone:
-                        await self._opt_out(caller)
-                else:
-                    await self._talk(joined, inbox)
+            summary = await self._attend(event, caller, inbox)
         except TelephonyError as error:
             log.warning("call_back_failed", error=str(error))
-        finally:
-            self._engine.forget(event.leg)
-            if joined is not None and joined.state is RmState.TALKING:
-                self._give_free(joined)
-            await self._record(event, caller, joined, opted_out=opted_out)
-            try:
-                await means.telephony.hang_up(event.leg)
-            except TelephonyError as error:
-                log.info("call_back_leg_left", error=str(error))
+            summary = "Called back and could not be served"
+        self._engine.forget(event.leg)
+        try:
+            await self._means.telephony.hang_up(event.leg)
+        except TelephonyError as error:
+            log.info("call_back_leg_left", error=str(error))
+        await self._record(event, caller, summary)
+
+    async def _who_calls(self, event: InboundCall) -> Caller:
+        campaign_id = self._campaign_of(event.called)
+        try:
+            return await self._means.db.read(who_calls, event.pii_number, campaign_id, self._means.rules)
+        except DatabaseError as error:
+            # They are answered all the same; who it is cannot be known now.
+            log.warning("call_back_not_looked_up", error=str(error))
+            return Caller(campaign_id=campaign_id, customer_id=None, owner_rm_id=None, number_blind=None)
+
+    async def _attend(self, event: InboundCall, caller: Caller, inbox: asyncio.Queue[LegEvent]) -> str:
+        """Answer, announce, join or take the opt-out. Returns what came of it, for the timeline."""
+        await self._means.telephony.answer(event.leg)
+        opted_out, gone = await self._announce(event, inbox, self._says.call_back)
+        if not opted_out and not gone:
+            desk = await self._join(event, caller)
+            if desk is not None:
+                await self._talk(desk, inbox)
+                self._give_free(desk)
+                return "Called back and spoke with the RM"
+            opted_out, gone = await self._announce(event, inbox, self._says.nobody_available)
+        if not opted_out:
+            return "Called back and heard the announcement"
+        await self._opt_out(caller)
+        if not gone:
+            await self._announce(event, inbox, self._says.opted_out)
+        return "Called back and asked not to be called again"
 
     def _campaign_of(self, called: str) -> int | None:
         digits = called.lstrip("+")
@@ -163,17 +170,9 @@ class Inbound:
         if caller.number_blind is not None:
             await self._means.journal.write(opt_out_caller, caller, self._means.clock.now(), self._means.ids)
 
-    async def _record(
-        self, event: InboundCall, caller: Caller, joined: Desk | None, *, opted_out: bool
-    ) -> None:
+    async def _record(self, event: InboundCall, caller: Caller, summary: str) -> None:
         if caller.customer_id is None:
             return
-        if opted_out:
-            summary = "Called back and asked not to be called again"
-        elif joined is not None:
-            summary = "Called back and spoke with the RM"
-        else:
-            summary = "Called back and heard the announcement"
         await self._means.journal.write(
             note_call_back,
             caller.customer_id,
@@ -185,7 +184,7 @@ class Inbound:
 
 
 def who_calls(
-    conn: Connection, pii_number: str | None, called: str, campaign_id: int | None, rules: DialingRules
+    conn: Connection, pii_number: str | None, campaign_id: int | None, rules: DialingRules
 ) -> Caller:
     """Look a caller up by number, and their RM by the campaign whose caller ID was dialed."""
     if pii_number is None:

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 
 from foundation.clock import Clock
 from foundation.db.seam import Database
+from foundation.db.sqlite_engine import database_error
 from foundation.errors import DatabaseError
 from foundation.tasks import TaskOwner
 
@@ -125,13 +126,7 @@ def _write_all(conn: Connection, batch: list[_Note]) -> list[tuple[Any, Exceptio
         except DatabaseError:
             raise
         except Exception as error:  # a bug in one note must not take the others with it
-            if conn.invalidated or _is_environment(error):
+            if database_error(error) is not None:
                 raise
             results.append((None, error))
     return results
-
-
-def _is_environment(error: Exception) -> bool:
-    """Whether the database itself is in trouble, not the note: busy, full, input/output."""
-    text = str(error).lower()
-    return any(word in text for word in ("disk", "locked", "i/o", "readonly"))

@@ -8,7 +8,6 @@ It also says, in words, why an RM who is free gets no call.
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
 import structlog
 
@@ -21,6 +20,7 @@ from dialer.pacing.snapshot import PacingSnapshot
 from foundation.errors import DatabaseError
 from foundation.tasks import TaskOwner
 from profiler.lists import counts
+from vocabulary.errors import IllegalMove
 from vocabulary.states import OPEN_ENTRY_STATES, CampaignState, PacingMode
 
 log = structlog.get_logger()
@@ -36,7 +36,8 @@ class Pacer:
         self._means = engine.means
         self._max_calls = max_calls
         self._poke = asyncio.Event()
-        self._owner = TaskOwner("pacer", on_crash=lambda *_: None)
+        self._said: dict[int, str] = {}  #: why a campaign does not dial, as last told to its free RMs
+        self._owner = TaskOwner("pacer", on_crash=engine.crashed)
         engine.on_free.append(lambda desk: self.poke())
 
     def start(self) -> None:
@@ -65,12 +66,12 @@ class Pacer:
         desks = [desk for desk in engine.desks.values() if desk.campaign_id == campaign.id and desk.free]
         if not desks:
             return
-        why_not = engine.dialing_blocked() or self.closed(campaign, self._means.clock.now())
-        if why_not is None and campaign.mode is not PacingMode.PROGRESSIVE:
-            return
-        if why_not is not None:
-            for desk in desks:
-                desk.say_why_not(why_not)
+        why_not = self.why_not(campaign)
+        said, self._said[campaign.id] = self._said.get(campaign.id, ""), why_not or ""
+        for desk in desks:
+            if why_not is not None or desk.why_not == said:
+                desk.say_why_not(why_not or "")
+        if why_not is not None or campaign.mode is not PacingMode.PROGRESSIVE:
             return
         due = sorted(
             (desk for desk in desks if desk.look_at <= now_s), key=lambda desk: (desk.since, desk.rm.id)
@@ -81,34 +82,29 @@ class Pacer:
             desk.claiming = True
             self._owner.spawn(self._claim(campaign, desk), name=f"claim-{desk.rm.name}")
 
-    @staticmethod
-    def closed(campaign: Campaign, now: datetime) -> str | None:
-        """Why a campaign does not dial now, in words."""
-        if campaign.state is not CampaignState.RUNNING:
-            return f"Campaign {campaign.title} is {campaign.state}."
-        if campaign.policy.start_at is not None and now < campaign.policy.start_at:
-            return f"Campaign {campaign.title} has not begun yet."
-        if campaign.policy.stop_at is not None and now >= campaign.policy.stop_at:
-            return f"Campaign {campaign.title} is over."
-        return None
+    def why_not(self, campaign: Campaign) -> str | None:
+        """Why nobody of a campaign may be dialed at this moment, in words, or None."""
+        blocked = self._engine.dialing_blocked() or campaign.closed(self._means.clock.now())
+        if blocked is None and self._engine.pick_trunk(campaign.policy.trunks) is None:
+            return "No trunk can be used right now, so nobody is dialed."
+        return blocked
 
     async def _claim(self, campaign: Campaign, desk: Desk) -> None:
         decided_at = self._means.clock.monotonic()
+        desk.look_at = decided_at + self._means.timing.look_again_s
         try:
             claimed = await claim_for(self._engine, campaign, desk)
-        except DatabaseError as error:
-            desk.look_at = decided_at + self._means.timing.look_again_s
-            desk.say_why_not(f"The next customer could not be fetched; nobody was dialed. {error}")
-            return
-        finally:
-            desk.claiming = False
-            if desk.wish is not None and desk.call is None:
-                desk.grant_wish()
-        if isinstance(claimed, Claim):
-            # Whatever changed while the claim was being written, the call finds out before it dials.
-            self._engine.run_call(desk, claimed, review=False, decided_at=decided_at)
-        else:
+            if isinstance(claimed, Claim):
+                # Whatever changed while the claim was being written, the call finds out before it dials.
+                desk.look_at = decided_at
+                self._engine.run_call(desk, claimed, review_first=False, decided_at=decided_at)
+                return
             await self._nobody(campaign, desk, claimed)
+        except DatabaseError as error:
+            desk.say_why_not(f"The next customer could not be fetched; nobody was dialed. {error}")
+        finally:
+            if desk.call is None:
+                desk.claim_over()
 
     async def _nobody(self, campaign: Campaign, desk: Desk, answer: NothingDue | ListOver) -> None:
         clock, timing = self._means.clock, self._means.timing
@@ -131,11 +127,20 @@ class Pacer:
         current = self._engine.campaigns.get(campaign.id)
         if current is None or current.state is not CampaignState.RUNNING:
             return
+        try:
+            moved = await self._means.db.write(
+                move_campaign, campaign.id, CampaignState.EXHAUSTED, self._means.clock.now()
+            )
+        except IllegalMove:
+            return  # paused or stopped in this very moment: that stands
         log.info("campaign_exhausted", campaign=campaign.name)
-        self._engine.campaigns[campaign.id] = await self._means.journal.write(
-            move_campaign, campaign.id, CampaignState.EXHAUSTED, self._means.clock.now()
-        )
+        self.campaign_moved(moved)
+
+    def campaign_moved(self, campaign: Campaign) -> None:
+        """A campaign's new state is durable: heed it now."""
+        self._engine.campaigns[campaign.id] = campaign
         self._engine.publish_floor()
+        self.poke()
 
     async def refresh_campaigns(self) -> None:
         """Read the campaigns anew: after a command, and at the start."""

@@ -8,18 +8,18 @@ from typing import Any
 
 import structlog
 
+from dialer.call_in_hand import CallInHand
 from dialer.call_runner import Adopted, CallRunner
-from dialer.calls import find_call, open_calls
+from dialer.calls import open_calls
 from dialer.claim import reclaim
 from dialer.desk import Desk, DeskRm, PhoneState
 from dialer.engine import Engine
-from dialer.finish import ending_after_restart, finish_call
 from dialer.recovery import CallFate, Fate, OpenCall, OpenShift, Plan, plan_recovery
-from dialer.shifts import open_shifts
+from dialer.salvage import close_open_call
+from dialer.shifts import last_state, open_shifts
 from dialer.telephony import SurveyedState, TelephonyError, Unknown
 from profiler.rms import Rm, find
 from vocabulary.call_id import CallId
-from vocabulary.dispositions import LegEnd, decide
 from vocabulary.states import CallState, RmState
 
 log = structlog.get_logger()
@@ -57,7 +57,10 @@ async def recover(engine: Engine) -> Plan:
     states = _states(plan)
     for shift in shift_rows:
         if shift.rm_id in rms:
-            _seat(engine, rms[shift.rm_id], shift, plan, states.get(shift.rm_id, RmState.PHONE_CONNECTING))
+            left_in = await means.db.read(last_state, shift.id)
+            # Who was on a break, or away, is not ready because the dialer was restarted.
+            idle = left_in if left_in in (RmState.BREAK, RmState.AWAY) else RmState.PHONE_CONNECTING
+            _seat(engine, rms[shift.rm_id], shift, plan, states.get(shift.rm_id, idle))
     rows_by_id = {row.call_id: row for row in rows}
     for fate in plan.calls:
         await _settle(engine, fate, rows_by_id[fate.call.call_id])
@@ -92,10 +95,10 @@ def _states(plan: Plan) -> dict[int, RmState]:
     for call in plan.calls:
         if call.call.rm_id is None:
             continue
-        if call.fate is Fate.ADOPT and call.leg is not None:
-            up = call.leg.state is SurveyedState.UP
-            states[call.call.rm_id] = RmState.TALKING if up else RmState.DIALING
-        elif call.fate is Fate.WRAP_UP or call.call.state is CallState.BRIDGED:
+        bridged = call.call.state is CallState.BRIDGED
+        if call.fate is Fate.ADOPT:
+            states[call.call.rm_id] = RmState.TALKING if bridged else RmState.DIALING
+        elif call.fate is Fate.WRAP_UP or bridged:
             states[call.call.rm_id] = RmState.WRAP_UP
     return states
 
@@ -137,8 +140,7 @@ async def _adopt(engine: Engine, fate: CallFate, row: Any, desk: Desk) -> None:
     clock = engine.means.clock
     up = fate.leg.state is SurveyedState.UP
     claim = await engine.means.db.read(reclaim, CallId(row.call_id), clock.now(), engine.means.rules)
-    runner = CallRunner(engine, desk, claim, decided_at=clock.monotonic())
-    desk.call = runner
+    desk.call = CallInHand(engine, desk, claim, decided_at=clock.monotonic())
     now = clock.now()
     adopted = Adopted(
         state=CallState(row.state),
@@ -148,7 +150,7 @@ async def _adopt(engine: Engine, fate: CallFate, row: Any, desk: Desk) -> None:
         bridged_at=row.bridged_at,
         decided_ago_s=_age(row.decided_at, now),
     )
-    engine.spawn_call(runner.resume(adopted), f"call-{row.call_id}")
+    engine.spawn_call(CallRunner(desk.call).resume(adopted), f"call-{row.call_id}")
     log.info("call_adopted", call_id=row.call_id, up=up)
 
 
@@ -160,30 +162,26 @@ async def _wrap_up(engine: Engine, row: Any, desk: Desk) -> None:
     claim = await engine.means.db.read(
         reclaim, CallId(row.call_id), engine.means.clock.now(), engine.means.rules
     )
-    runner = CallRunner(engine, desk, claim, decided_at=engine.means.clock.monotonic())
-    desk.call = runner
-    engine.spawn_call(runner.wrap_up_only(), f"call-{row.call_id}")
+    desk.call = CallInHand(engine, desk, claim, decided_at=engine.means.clock.monotonic())
+    engine.spawn_call(CallRunner(desk.call).wrap_up_only(), f"call-{row.call_id}")
 
 
 async def _close(engine: Engine, fate: CallFate, row: Any, desk: Desk | None) -> None:
     """One disposition for a call that cannot go on; a talk that was cut still gets its wrap-up."""
-    bridged = row.bridged_at is not None
-    end = LegEnd(
-        ended_by=fate.ended_by,
-        was_up=row.answered_at is not None or (fate.leg is not None and fate.leg.state is SurveyedState.UP),
-        rang=row.ringing_at is not None,
-        bridged=bridged,
-    )
-    now = engine.means.clock.now()
+    talked = row.bridged_at is not None and desk is not None
     await engine.means.journal.write(
-        finish_call,
-        ending_after_restart(row, end, decide(end), now),
-        now,
+        close_open_call,
+        CallId(row.call_id),
+        fate.ended_by,
+        "The dialer was restarted during this call.",
+        engine.means.clock.now(),
         engine.means.ids,
         engine.means.rules,
+        was_up=fate.leg is not None and fate.leg.state is SurveyedState.UP,
+        for_wrap_up=talked,
     )
-    if bridged and desk is not None:
-        await _wrap_up(engine, await engine.means.db.read(find_call, CallId(row.call_id)), desk)
+    if talked and desk is not None:
+        await _wrap_up(engine, row, desk)
 
 
 async def _hang_up(engine: Engine, leg: Any) -> None:

@@ -81,7 +81,7 @@ def plan_recovery(
     orphans: list[LegId] = []
     for leg in sorted(legs, key=lambda leg: leg.leg.id):
         match read_leg(leg.leg):
-            case CustomerLegName(call_id=call_id):
+            case CustomerLegName(call_id=call_id) if call_id not in customer_legs:
                 customer_legs[call_id] = leg
             case RmLegName(rm=rm, shift_id=shift_id) if (
                 rm in by_rm

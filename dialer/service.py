@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
+from sqlalchemy import Connection
 
+from crm.locks import lock_number
 from dialer.announcements import Announcements
 from dialer.calls import open_calls
 from dialer.engine import Engine, TrunkChoice
@@ -28,7 +31,7 @@ from foundation.errors import DatabaseError
 from foundation.ids import IdSource
 from foundation.live import LiveBus
 from foundation.tasks import TaskOwner
-from profiler.lists import release_expired
+from profiler.lists import Entry, release_expired
 from vocabulary.call_id import CallId
 
 log = structlog.get_logger()
@@ -81,10 +84,10 @@ class Dialer:
         """Connect, settle what an earlier process left, then dial. Commands are taken from here on."""
         halt = await self._parts.db.read(standing_halt)
         self.engine.halted = halt.reason if halt is not None else ""
-        await self.engine.start()
         await self.pacer.refresh_campaigns()
-        await recover(self.engine)
         self._inbound.start()
+        await self.engine.start()
+        await recover(self.engine)
         self.pacer.start()
         self._handlers.register(self._parts.bus)
         self._owner.spawn(self._reap(), name="reaper")
@@ -98,17 +101,26 @@ class Dialer:
         log.info("dialer_stopped", node=self._parts.node)
 
     async def _reap(self) -> None:
-        """Give back what a dead process had leased; what no event closed is closed by the calls themselves."""
+        """Keep the leases of open calls and give back those that are nobody's any more.
+
+        What no event closed is closed by the calls themselves.
+        """
         clock = self._parts.clock
         while True:
             await clock.sleep(self._parts.timing.lease_s / 10)
             try:
-                rows = await self._parts.db.read(open_calls)
-                live = {CallId(row.call_id) for row in rows}
-                released = await self._parts.db.write(release_expired, clock.now(), live)
+                released = await self._parts.db.write(_renew_leases, clock.now(), self._parts.rules)
             except DatabaseError as error:
                 log.warning("reaper_waits", error=str(error))
                 continue
             if released:
                 log.warning("leases_released", count=len(released))
                 self.pacer.poke()
+
+
+def _renew_leases(conn: Connection, now: datetime, rules: DialingRules) -> Sequence[tuple[CallId, Entry]]:
+    """A talk may outlive its lease: its number stays locked and its entry leased. Returns what was released."""
+    rows = open_calls(conn)
+    for row in rows:
+        lock_number(conn, row.number_blind, row.call_id, now, now + rules.lease)
+    return release_expired(conn, now, {CallId(row.call_id) for row in rows})

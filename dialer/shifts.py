@@ -12,8 +12,13 @@ from dialer.tables import rm_move, rm_shift
 from vocabulary.states import RmState
 
 
-def open_shift(conn: Connection, rm_id: int, campaign_id: int, now: datetime) -> int:
-    """Begin a shift; returns its number. One open shift per RM: the database holds it."""
+def open_shift(conn: Connection, rm_id: int, campaign_id: int, now: datetime) -> int | None:
+    """Begin a shift; returns its number. None: the RM has an open one, and one is all the database allows."""
+    standing = conn.execute(
+        select(rm_shift.c.id).where(rm_shift.c.rm_id == rm_id, rm_shift.c.ended_at.is_(None))
+    ).first()
+    if standing is not None:
+        return None
     result = conn.execute(insert(rm_shift).values(rm_id=rm_id, campaign_id=campaign_id, started_at=now))
     assert result.inserted_primary_key is not None
     return int(result.inserted_primary_key[0])
@@ -54,3 +59,11 @@ def open_shifts(conn: Connection) -> list[Row[Any]]:
 def shift_moves(conn: Connection, shift_id: int) -> list[Row[Any]]:
     """The states of a shift in order."""
     return list(conn.execute(select(rm_move).where(rm_move.c.shift_id == shift_id).order_by(rm_move.c.id)))
+
+
+def last_state(conn: Connection, shift_id: int) -> RmState | None:
+    """The state a shift was last noted in; None: none yet."""
+    state = conn.execute(
+        select(rm_move.c.state).where(rm_move.c.shift_id == shift_id).order_by(rm_move.c.id.desc()).limit(1)
+    ).scalar_one_or_none()
+    return None if state is None else RmState(state)

@@ -296,7 +296,11 @@ class Telephony(Protocol):
         """Our channels that exist now, by id, ordered by id. Raises ``Unknown`` when the PBX does not answer."""
 
     async def adopt(self, leg: LegId, *, customer: bool, bridge: BridgeId | None) -> None:
-        """Take over a leg found by ``survey`` after a restart: from now on it has events."""
+        """Take over a leg found by ``survey`` after a restart: from now on it has events.
+
+        What changed since the survey is told as events. Raises ``NotDone`` when it certainly has none any
+        more, ``Unknown`` when the PBX does not answer: the leg is kept, and its events come.
+        """
 
     async def connect_rm(self, request: ConnectRm) -> None: ...
 

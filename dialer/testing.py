@@ -96,6 +96,7 @@ class FakeTelephony:
         self.dial_unknown = False  #: requests to dial happen, and the dialer cannot tell
         self.mute_events = False  #: the event stream is cut: nothing is told until ``link_up``
         self._clock = clock
+        self._surveyed: dict[LegId, SurveyedState] = {}
         self._legs: dict[LegId, _Leg] = {}
         self._bridges: set[BridgeId] = set()
         self._missed: list[LegEnded] = []
@@ -105,7 +106,10 @@ class FakeTelephony:
     # --- the port -----------------------------------------------------------------------------------
 
     async def start(self) -> None:
+        # A new connection hears from now on; what it missed it finds by ``survey``.
         self._events = asyncio.Queue()
+        self._missed.clear()
+        self.mute_events = False
 
     async def stop(self) -> None:
         self._events.put_nowait(None)
@@ -117,14 +121,24 @@ class FakeTelephony:
                 return
 
     async def survey(self) -> list[SurveyedLeg]:
+        if self.mute_events:
+            raise Unknown("the link is cut")
+        legs = sorted((leg for leg in self._legs.values() if not leg.ended), key=lambda leg: leg.id.id)
+        self._surveyed = {leg.id: leg.state for leg in legs}
         return [
             SurveyedLeg(leg=leg.id, state=leg.state, bridge=leg.bridge, created_at=leg.created_at)
-            for leg in sorted(self._legs.values(), key=lambda leg: leg.id.id)
-            if not leg.ended
+            for leg in legs
         ]
 
     async def adopt(self, leg: LegId, *, customer: bool, bridge: BridgeId | None) -> None:
-        self._alive(leg)
+        found = self._alive(leg)
+        if found.state is self._surveyed.get(leg):
+            return
+        # What changed since the survey is told, as every adapter does.
+        if found.state is SurveyedState.UP and customer:
+            self._tell(LegAnswered(at=self._clock.now(), leg=leg, joined=found.bridge is not None))
+        elif found.state is SurveyedState.RINGING:
+            self._tell(LegRinging(at=self._clock.now(), leg=leg))
 
     async def connect_rm(self, request: ConnectRm) -> None:
         self.rm_calls.append(request)
@@ -138,6 +152,8 @@ class FakeTelephony:
     async def dial(self, request: DialCustomer) -> None:
         if self.refuse_dial is not None:
             raise NotDone(self.refuse_dial)
+        if request.bridge is not None and request.bridge not in self._bridges:
+            raise NotDone(Refusal.GONE, request.bridge.id)
         self.dialed.append(request)
         leg = self._new_leg(request.leg, customer=True)
         leg.bridge = request.bridge
@@ -160,10 +176,9 @@ class FakeTelephony:
 
     async def hang_up(self, leg: LegId, reason: HangUpReason = HangUpReason.NORMAL) -> None:
         found = self._legs.get(leg)
-        if found is None or found.ended:
-            raise NotDone(Refusal.GONE, leg.id)
-        cause = 19 if reason is HangUpReason.NO_ANSWER else 16
-        self._end(found, LegEnd(ended_by=EndedBy.NETWORK, cause=cause))
+        if found is not None:
+            cause = 19 if reason is HangUpReason.NO_ANSWER else 16
+            self._end(found, LegEnd(ended_by=EndedBy.NETWORK, cause=cause))
 
     async def release_bridge(self, bridge: BridgeId) -> None:
         self._bridges.discard(bridge)

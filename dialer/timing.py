@@ -34,8 +34,6 @@ class Timing:
     phone_retry_max_s: float = 30.0
     #: After our hang-up the leg must be reported gone within this; then the PBX is asked.
     goodbye_s: float = 3.0
-    #: How long an unknown request may stay unsettled before it is closed as lost.
-    unknown_s: float = 8.0
     #: Slack added to the PBX's own last-resort time-out.
     backstop_s: float = 2.0
     #: How long a finished list or a closed window is left before it is looked at again.
@@ -47,14 +45,13 @@ class Timing:
         """Every timer times ``factor``: for tests and demonstrations only."""
         return Timing(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
 
-    def ring_deadline(self, *, decided_at: float, rang_at: float, ring_s: float | None = None) -> float:
+    def ring_deadline(self, *, decided_at: float, rang_at: float) -> float:
         """When ringing ends, on the monotonic clock: the campaign's ring time, cut to keep the promise,
         never below the lawful minimum."""
-        wanted = rang_at + (self.ring_s if ring_s is None else ring_s)
+        wanted = rang_at + self.ring_s
         promised = decided_at + self.promise_s - self.promise_margin_s
         return max(rang_at + self.ring_min_s, min(wanted, promised))
 
-    def backstop(self, *, ring_s: float | None = None) -> float:
-        """The PBX's own time-out for a dial: later than any timer of ours."""
-        longest = self.setup_s + max(self.ring_min_s, self.ring_s if ring_s is None else ring_s)
-        return longest + self.backstop_s
+    def backstop(self) -> float:
+        """The PBX's own time-out for a dial, in seconds since the INVITE: later than any timer of ours."""
+        return self.setup_s + max(self.ring_min_s, self.ring_s) + self.backstop_s
