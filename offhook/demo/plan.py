@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from asterisk.carrier.mix import Mix
 from config.settings import (
@@ -20,6 +20,8 @@ from config.settings import (
 from dialer.campaigns import CampaignPolicy
 from vocabulary.dispositions import Disposition
 from vocabulary.states import PacingMode
+
+_TRUNK = re.compile(r"sip:(?P<host>[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 
 CALLER_ID = "+99900000001"
 COMPANY = "Offhook Sample Bank"
@@ -67,10 +69,10 @@ class DemoPlan:
         """
         if self.trunk is None:
             return None
-        parts = urlsplit(self.trunk.replace("sip:", "sip://", 1))
-        if parts.scheme != "sip" or parts.hostname is None or parts.port is None:
+        found = _TRUNK.fullmatch(self.trunk)
+        if found is None or not 1 <= int(found["port"]) <= 65535:
             raise BadPlan(f"{self.trunk!r} is not a trunk; write it like sip:127.0.0.1:5080.")
-        return parts.hostname, parts.port
+        return found["host"], int(found["port"])
 
 
 def demo_settings(plan: DemoPlan, state: Path, host: str, port: int) -> Settings:
