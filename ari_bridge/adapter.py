@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from ari_bridge import gc, numbers
@@ -298,9 +298,9 @@ class AriTelephony(Telephony):
     async def audio_tap(self, leg: LegId, tap: LegId) -> None:
         raise NotYet("audio tap")
 
-    async def _twice(self, request: Any) -> Outcome:
+    async def _twice(self, request: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """For what may be repeated: an unclear answer is asked for once more."""
-        outcome: Outcome = await request()
+        outcome = await request()
         return outcome if isinstance(outcome, Done | Refused) else await request()
 
     # --- what exists --------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 #: How long, and how often, the entry of a channel into our application is waited for.
 ENTRY_WAIT_S, ENTRY_TRIES = 0.2, 4
 AUTO_ANSWER = "<sip:offhook>;answer-after=0"
+#: What an RM's phone shows as its caller.
+OUR_NAME = "Offhook <offhook>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
         NotDone: no INVITE left or will leave.
         Unknown: the INVITE may have left.
     """
-    ari = means.ari
+    ari, before = means.ari, means.gaps()
     variables = {"CONNECTEDLINE(num,i)": call.pii_caller_id, "CONNECTEDLINE(pres,i)": "allowed_not_screened"}
     variables |= _header_variables(call.headers)
     outcome = await ari.create(
@@ -93,6 +95,9 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
     if leg.hang_up_asked or not leg.rm_waits:
         await _undo(ari, leg)
         raise NotDone(Refusal.GONE, "It was hung up, or its RM went, before it was dialed.")
+    if means.gaps() != before:
+        await _undo(ari, leg)
+        raise NotDone(Refusal.LINK_DOWN, "The event stream was cut before it was dialed.")
     outcome = await ari.dial(leg.leg.id, timeout_s=call.timeout_s)
     match outcome:
         case Refused():
@@ -161,6 +166,7 @@ async def call_rm(means: Placing, leg: RmLeg, request: ConnectRm) -> None:
         request.endpoint,
         timeout_s=math.ceil(request.answer_timeout_s),
         app_args=rm_args(leg.leg.id),
+        caller_id=OUR_NAME,
         variables=_header_variables(
             {"Call-Info": AUTO_ANSWER, "X-Offhook-Session": leg.leg.id.split("-", 3)[3]}
         ),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import aiohttp
@@ -35,13 +36,14 @@ class EventSocket:
         """
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1))
         try:
-            self._socket = await self._session.ws_connect(
-                f"{self._access.url.rstrip('/')}/events",
-                params={"app": self._access.app},
-                headers={"Authorization": authorization(self._access)},
-                heartbeat=self._timings.heartbeat_s,
-                timeout=aiohttp.ClientWSTimeout(ws_close=self._timings.request_s),
-            )
+            async with asyncio.timeout(self._timings.request_s):
+                self._socket = await self._session.ws_connect(
+                    f"{self._access.url.rstrip('/')}/events",
+                    params={"app": self._access.app},
+                    headers={"Authorization": authorization(self._access)},
+                    heartbeat=self._timings.heartbeat_s,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=self._timings.request_s),
+                )
         except aiohttp.WSServerHandshakeError as error:
             await self.close()
             if error.status in (401, 403):

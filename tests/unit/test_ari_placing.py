@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,6 @@ from dialer.telephony import (
     DialCustomer,
     HangUpReason,
     LegAnswered,
-    LegEnded,
     LegEvent,
     LegId,
     LegJoined,
@@ -24,11 +24,10 @@ from dialer.telephony import (
     NotYet,
     Refusal,
     RmLegUp,
-    StrangerHungUp,
     TrunkHealth,
     Unknown,
 )
-from tests.bridge_floor import CALLER_ID, CUSTOMER, NODE, QUICK, TRUNK
+from tests.bridge_floor import CALLER_ID, CUSTOMER, NODE, TRUNK
 from tests.fake_floor import FakeFloor, fake_floor
 from vocabulary.dispositions import Disposition, EndedBy, decide
 
@@ -220,6 +219,22 @@ async def test_hung_up_before_it_is_dialed_rings_nobody() -> None:
         outcome = (await asyncio.gather(dialing, return_exceptions=True))[0]
         assert outcome == leg or isinstance(outcome, NotDone)
         await floor.until(lambda: leg.id not in floor.pbx.world.channels, "no channel")
+        assert leg.id not in [channel.id for channel in floor.pbx.world.dialed]
+
+
+async def test_a_link_cut_before_the_dial_stops_it() -> None:
+    """The event stream is cut while the channel is being made: nobody is dialed unheard."""
+    async with fake_floor(replace(HASTY, backoff_first_s=5.0, backoff_max_s=5.0)) as floor:
+        _, bridge = await floor.connect()
+        floor.pbx.next_answer("POST", "/channels/create", Answer.LOST_DONE)
+        leg = floor.new_leg()
+        dialing = asyncio.ensure_future(floor.dial(bridge, leg=leg))
+        await floor.until(lambda: ("POST", "/channels/create") in floor.pbx.requests, "the request")
+        await floor.pbx.drop_socket()
+        with pytest.raises(NotDone) as caught:
+            await dialing
+        assert caught.value.refusal is Refusal.LINK_DOWN
+        assert leg.id not in floor.pbx.world.channels
         assert leg.id not in [channel.id for channel in floor.pbx.world.dialed]
 
 
@@ -450,39 +465,3 @@ async def test_unknown_trunk_and_bad_number_are_refused_before_anything_leaves()
             assert caught.value.refusal is refusal
         assert not floor.pbx.world.dialed
         await floor.dial(None, Script())
-
-
-# --- strangers and callers ----------------------------------------------------------------------------
-
-
-async def test_rule_03_a_stranger_is_hung_up_and_told() -> None:
-    """A channel of Asterisk's own with our arguments, as after a redirection: toll fraud, ended at once."""
-    async with fake_floor() as floor:
-        stranger = floor.pbx.world.stranger("customer,4F7K2QX9")
-        told = await floor.wait_for(StrangerHungUp)
-        assert told.channel == stranger.id
-        await floor.until(lambda: stranger.gone, "hung up")
-
-
-async def test_a_caller_with_a_withheld_number_is_announced() -> None:
-    """No number is no error."""
-    async with fake_floor() as floor:
-        floor.customer_calls("anonymous", CALLER_ID)
-        await floor.until(lambda: floor.all_of(LegEvent), "the call")
-        assert floor.events[0].pii_number is None  # type: ignore[attr-defined]
-        assert not floor.all_of(LegEnded)
-
-
-async def test_rule_14_a_doubled_inbound_call_is_one_call() -> None:
-    """Every event twice: one call, one answer, one end."""
-    async with fake_floor(QUICK) as floor:
-        floor.pbx.doubled = True
-        call = floor.customer_calls(CUSTOMER, CALLER_ID)
-        leg = LegId(NODE, call.id)
-        await floor.until(lambda: floor.all_of(LegEvent), "the call")
-        await floor.telephony.answer(leg)
-        await floor.wait_for(LegAnswered, leg)
-        floor.customer_hangs_up(call)
-        await floor.ended(leg)
-        assert len([event for event in floor.events if getattr(event, "leg", None) == leg]) == 3
-        assert not floor.all_of(StrangerHungUp)
