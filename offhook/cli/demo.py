@@ -16,6 +16,7 @@ from config.settings import LoggingSettings
 from dialer.campaigns import require_built
 from dialer.errors import NotBuiltYet
 from offhook.cli.output import EXIT_FAILED, console
+from offhook.cli.stopping import stopped_by_sigterm
 from offhook.demo.facts import broken_promises
 from offhook.demo.plan import BadPlan, DemoPlan
 from vocabulary.states import PacingMode
@@ -84,7 +85,10 @@ def demo(
     from offhook.demo.run import run_demo
 
     screen = console()
-    facts = asyncio.run(run_demo(plan, screen))
+    try:
+        facts = asyncio.run(stopped_by_sigterm(run_demo(plan, screen)))
+    except asyncio.CancelledError:
+        raise click.Abort from None
     screen.print(terminal(facts))
     if report is not None:
         json_path, page_path = write_report(facts, report)

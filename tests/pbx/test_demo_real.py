@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -47,3 +49,35 @@ async def test_a_mode_that_is_not_built_is_a_usage_error(tmp_path: Path) -> None
     code, output = await _demo("--mode", "predictive", report=tmp_path / "report")
     assert code == 2
     assert "predictive is not built yet" in output
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_stopped_demonstration_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+    """Ctrl-C and SIGTERM in the middle: PBX, carrier and phones are gone, and nothing else was touched."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "offhook", "demo", "--customers", "40", "--rms", "2",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, stdin=asyncio.subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"The campaign dials" not in await process.stdout.readline():
+            pass
+        assert len(_processes_below(tmp_path)) >= 2
+        process.send_signal(signal_number)
+        await process.communicate()
+    assert process.returncode == 130
+    assert _processes_below(tmp_path) == []
+
+
+def _processes_below(folder: Path) -> list[str]:
+    """Command lines of the processes that work in a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{folder}/" in line:
+            found.append(line)
+    return found
