@@ -94,7 +94,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal)
         with InstanceLock(self._settings.state_dir / "supervisor", self._clock):
-            self._check_free()
+            check_free(self._settings)
             try:
                 await self._start_parts()
                 await self._keep_main()
@@ -103,12 +103,6 @@ class Supervisor:
                     raise
             finally:
                 await self._stop_parts()
-
-    def _check_free(self) -> None:
-        """Before the PBX is started for nothing: nobody else has the port or the database."""
-        listen_tcp(self._settings.console.host, self._settings.console.port).close()
-        with InstanceLock(self._settings.database_path, self._clock):
-            pass
 
     async def _start_parts(self) -> None:
         if self._floor.carrier is not None:
@@ -218,6 +212,17 @@ class Supervisor:
             log.error("phones_lost")
             await self._phones.close()
             await self._clock.sleep(LOOK_EVERY_S)
+
+
+def check_free(settings: Settings) -> None:
+    """Before anything is started for nothing: nobody else has the console's port or the database.
+
+    Raises:
+        CannotListen, SecondInstance
+    """
+    listen_tcp(settings.console.host, settings.console.port).close()
+    with InstanceLock(settings.database_path, SystemClock()):
+        pass
 
 
 def _accounts(spec: PbxSpec) -> list[PhoneAccount]:

@@ -6,11 +6,12 @@
 const live = document.querySelector('meta[name="live"]');
 const gapMs = Number(live.dataset.gapMs);
 const SESSION_OVER = 4401;
+const PATIENCE_MS = 2000;
 
 let shown = regionsOf(document);
 let number = Number(live.dataset.number);
 let asking = false;
-let stale = false;
+let again = false;
 let retryMs = 500;
 
 function regionsOf(page) {
@@ -18,54 +19,75 @@ function regionsOf(page) {
   return new Map(all.map((region) => [region.dataset.region, region.innerHTML]));
 }
 
+const regionOf = (page, name) => page.querySelector(`[data-region="${name}"]`);
+
+// Where the keyboard was goes with what it was in: else it would fall out of the page.
+function keepingFocus(place, replace) {
+  const inside = place.contains(document.activeElement) && document.activeElement !== place;
+  replace();
+  if (inside) {
+    place.tabIndex = -1;
+    place.focus({ preventScroll: true });
+  }
+}
+
 // Puts `page` in the place of what is shown. An alert stays until the person's next order is answered.
 function put(page, { order }) {
   const fresh = regionsOf(page);
-  if (fresh.size < 2) {
-    location.reload();
+  if (!fresh.has("status") && !fresh.has("summary")) {
+    // Not this page: an error that came instead of it.
+    const alert = regionOf(page, "alert");
+    if (alert) regionOf(document, "alert").innerHTML = alert.innerHTML;
     return;
   }
   if ([...fresh.keys()].join() !== [...shown.keys()].join()) {
-    const held = document.activeElement?.id;
     const [mine, theirs] = [document.querySelector("main"), page.querySelector("main")];
     mine.className = theirs.className;
-    mine.replaceChildren(...theirs.childNodes);
-    if (held) document.getElementById(held)?.focus();
+    keepingFocus(mine, () => mine.replaceChildren(...document.importNode(theirs, true).childNodes));
   }
   for (const [name, html] of fresh) {
-    const region = document.querySelector(`[data-region="${name}"]`);
-    if (name === "alert" && !order) fresh.set(name, shown.get(name));
-    else if (html !== shown.get(name)) region.innerHTML = html;
+    if (name === "alert" && !order) {
+      fresh.set(name, shown.get(name));
+    } else if (html !== shown.get(name)) {
+      const region = regionOf(document, name);
+      keepingFocus(region, () => (region.innerHTML = html));
+    }
   }
   shown = fresh;
   tick();
 }
 
-function parse(text) {
-  return new DOMParser().parseFromString(text, "text/html");
-}
+const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
-// Asks for the page; what changes meanwhile makes it ask once more, not at once for each change.
+// Asks for the page. What changes meanwhile makes it ask once more; not more often than every `gapMs`.
 async function refresh() {
   if (asking) {
-    stale = true;
+    again = true;
     return;
   }
   asking = true;
+  let waitMs = gapMs;
   try {
-    const answer = await fetch(location.pathname === "/" ? "/" : `/${location.pathname.split("/")[1]}`);
-    if (answer.redirected) location.assign(answer.url);
-    else if (answer.ok) put(parse(await answer.text()), { order: false });
+    const answer = await fetch(`/${location.pathname.split("/")[1]}`);
+    if (answer.redirected) {
+      location.assign(answer.url);
+      return;
+    }
+    if (!answer.ok) throw new Error(answer.status);
+    put(parsed(await answer.text()), { order: false });
+    lost(false);
   } catch {
-    stale = true;
+    lost(true);
+    again = true;
+    waitMs = PATIENCE_MS;
   }
   setTimeout(() => {
     asking = false;
-    if (stale) {
-      stale = false;
+    if (again) {
+      again = false;
       refresh();
     }
-  }, gapMs);
+  }, waitMs);
 }
 
 // An order: the same form a browser without this script would send, with a key so that it is done once.
@@ -85,11 +107,19 @@ document.addEventListener("submit", async (event) => {
     const path = new URL(answer.url).pathname;
     if (path === "/login" || path === "/password") location.assign(path);
     else if (path === "/call" && location.pathname === "/") location.assign(path);
-    else put(parse(await answer.text()), { order: true });
+    else put(parsed(await answer.text()), { order: true });
   } catch {
     lost(true);
   } finally {
     buttons.forEach((button) => (button.disabled = false));
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
   }
 });
 
@@ -103,7 +133,7 @@ function listen() {
   address.search = new URLSearchParams({ topic: live.content, after: number });
   const socket = new WebSocket(address);
   socket.onopen = () => {
-    lost(false);
+    if (retryMs > 500) refresh();
     retryMs = 500;
   };
   socket.onmessage = (message) => {

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import click
 
-from asterisk.carrier.mix_file import read_mix
-from config.logging import configure_logging
-from config.settings import LoggingSettings
-from dialer.campaigns import require_built
-from dialer.errors import NotBuiltYet
 from offhook.cli.output import EXIT_FAILED, console
 from offhook.cli.stopping import stopped_by_sigterm
-from offhook.demo.facts import broken_promises
-from offhook.demo.plan import BadPlan, DemoPlan
 from vocabulary.states import PacingMode
 
 
@@ -58,6 +51,17 @@ def demo(
     time_scale: float,
 ) -> None:
     """A whole campaign of real calls on this machine. Ends by itself; the exit code is 1 if a promise was broken."""
+    # Heavy rooms are imported only by the commands that need them: `offhook --help` stays quick.
+    from asterisk.carrier.mix_file import read_mix
+    from config.logging import configure_logging
+    from config.settings import LoggingSettings
+    from dialer.campaigns import require_built
+    from dialer.errors import NotBuiltYet
+    from offhook.demo.facts import broken_promises
+    from offhook.demo.plan import BadPlan, DemoPlan
+    from offhook.demo.report import terminal, write_report
+    from offhook.demo.run import run_demo
+
     try:
         require_built(PacingMode(mode))
     except NotBuiltYet as error:
@@ -80,10 +84,6 @@ def demo(
     except BadPlan as error:
         raise click.UsageError(str(error)) from None
     configure_logging(LoggingSettings(level="error"))
-    # Heavy rooms are imported only by the commands that need them: `offhook --help` stays quick.
-    from offhook.demo.report import terminal, write_report
-    from offhook.demo.run import run_demo
-
     screen = console()
     try:
         facts = asyncio.run(stopped_by_sigterm(run_demo(plan, screen)))

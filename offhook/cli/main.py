@@ -7,8 +7,15 @@ import sys
 
 import click
 
+from offhook.cli.call import call
+from offhook.cli.calls import calls
+from offhook.cli.campaign import campaign
+from offhook.cli.customers import customers
 from offhook.cli.demo import demo
-from offhook.cli.output import EXIT_FAILED, fail_sentence
+from offhook.cli.output import exit_code, fail_sentence
+from offhook.cli.pbx import pbx, trunk
+from offhook.cli.people import accounts, rm
+from offhook.cli.running import status, stop
 from offhook.cli.up import serve, up
 
 
@@ -18,7 +25,7 @@ def offhook() -> None:
     """Outbound calls for relationship managers, on Asterisk."""
 
 
-for command in (up, serve, demo):
+for command in (up, serve, status, stop, campaign, customers, rm, accounts, calls, call, trunk, pbx, demo):
     offhook.add_command(command)
 
 
@@ -39,4 +46,4 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         click.echo(fail_sentence(error), err=True)
-        sys.exit(EXIT_FAILED)
+        sys.exit(exit_code(error))

@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from console.client import OperatorClient
 
 OWN_SETTINGS: Final = Path("offhook.toml")
 SAMPLE_SETTINGS: Final = Path("var/sample/offhook.toml")
@@ -23,6 +24,14 @@ settings_option = click.option(
     help="The settings file. Left out: offhook.toml here, or else that of the sample floor, if there is one.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def client_of(given: Path | None) -> OperatorClient:
+    """Who speaks to the running system. Raises ``BadSettings``."""
+    from console.client import OperatorClient
+    from console.parts import operator_socket
+
+    return OperatorClient(operator_socket(load_settings(given)))
 
 
 def find_settings(given: Path | None, *, sample: bool = True) -> Path | None:

@@ -7,11 +7,12 @@ import json
 import os
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -21,8 +22,43 @@ EXIT_DEGRADED: Final = 3
 
 def console() -> Console:
     """Where tables go; as wide as the terminal, 110 columns where there is none."""
+    # Imported where it is needed: `offhook --help` stays quick.
+    from rich.console import Console
+
     terminal = Console()
     return terminal if terminal.is_terminal else Console(width=110)
+
+
+def exit_code(error: Exception) -> int:
+    """What a failure is to a program that called us: what was asked does not make sense, or it did not work."""
+    from console.errors import OperatorRefused
+
+    wrong = isinstance(error, OperatorRefused) and (error.status == 422 or error.reason == "not_built")
+    return EXIT_USAGE if wrong else EXIT_FAILED
+
+
+def show_one(thing: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing, a line for each fact."""
+    if as_json:
+        click.echo(json.dumps(thing, indent=2, default=str))
+        return
+    width = max(map(len, thing))
+    for name, value in thing.items():
+        click.echo(f"{name.replace('_', ' '):<{width}}  {shown(value)}".rstrip())
+
+
+def shown(value: Any) -> str:
+    """A value as people read it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(shown, value))
+        case dict():
+            return ", ".join(f"{key} {shown(item)}" for key, item in value.items())
+    return str(value)
 
 
 def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "") -> None:
@@ -33,11 +69,13 @@ def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "") -
     if not rows:
         click.echo("Nothing to show.")
         return
+    from rich.table import Table
+
     table = Table(title=title or None, title_justify="left")
     for column in rows[0]:
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(shown, row.values()))
     console().print(table)
 
 

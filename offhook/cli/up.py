@@ -78,7 +78,7 @@ async def _sample(state: Path, port: int) -> None:
     from foundation.db.open import InstanceLock
     from foundation.ids import SystemIds
     from offhook.sample import PERSON, RMS, ROBOTS, sample_specs, set_up, write_settings
-    from offhook.supervisor import Floor, Supervisor
+    from offhook.supervisor import Floor, Supervisor, check_free
 
     make_folder(state)
     with InstanceLock(state / "sample", SystemClock()):
@@ -86,14 +86,15 @@ async def _sample(state: Path, port: int) -> None:
         path = write_settings(state, pbx, carrier, "127.0.0.1", port)
         settings = load_settings(path)
         configure_logging(settings.logging)
-        made = await set_up(settings, SystemClock(), SystemIds())
+        check_free(settings)
+        _tell_passwords(await set_up(settings, SystemClock(), SystemIds()))
         floor = Floor(
             settings=settings,
             serve_arguments=("--settings", str(path), "--robots", ",".join(ROBOTS)),
             carrier=carrier,
             phones=RMS,
         )
-        await Supervisor(floor, on_up=lambda: _welcome(settings, made, PERSON, ROBOTS)).run()
+        await Supervisor(floor, on_up=lambda: _welcome(settings, PERSON, ROBOTS)).run()
 
 
 def _with_port(settings: Settings, port: int | None) -> Settings:
@@ -107,19 +108,23 @@ def _address(settings: Settings) -> str:
     return f"http://{settings.console.host}:{settings.console.port}/"
 
 
-def _welcome(settings: Settings, made: list[NewAccount], person: str, robots: tuple[str, ...]) -> None:
-    lines = [
-        "",
-        f"Offhook runs. The console is at {_address(settings)}",
-        "",
-        f"The sample campaign dials invented customers; {', '.join(robots)} are simulated RMs.",
-        f"You can be the RM {person}: log in and start a shift. The phone answers by itself.",
-        "",
-    ]
+def _tell_passwords(made: list[NewAccount]) -> None:
+    """At once, before anything can fail: they are kept nowhere."""
     if made:
-        lines.append("One-time passwords, told only now; the first login asks for a new one:")
-        lines += [f"    {one.name:<8}{one.one_time_password}    ({one.role})" for one in made]
-    else:
-        lines.append("Accounts are those of the first start. A new password: offhook accounts reset NAME")
-    lines += ["", f"The log is {settings.logging.file}. Ctrl-C stops everything that was started here.", ""]
-    click.echo("\n".join(lines))
+        click.echo("One-time passwords, told only now; the first login asks for a new one:")
+        for one in made:
+            click.echo(f"    {one.name:<8}{one.one_time_password}    ({one.role})")
+        click.echo("Another one: offhook accounts reset NAME")
+
+
+def _welcome(settings: Settings, person: str, robots: tuple[str, ...]) -> None:
+    click.echo(
+        f"""
+Offhook runs. The console is at {_address(settings)}
+
+The campaign "sample" dials invented customers; {", ".join(robots)} are simulated RMs.
+You can be the RM {person}: log in and start a shift in "sample", or in "sample-preview", where you say when to
+call. The phone answers by itself.
+
+The log is {settings.logging.file}. Ctrl-C stops everything that was started here."""
+    )
