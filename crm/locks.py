@@ -33,3 +33,8 @@ def lock_number(conn: Connection, blind: str, holder: str, now: datetime, until:
 def unlock_number(conn: Connection, holder: str) -> int:
     """Let go of every number a holder has; the count. None held is no error."""
     return conn.execute(delete(number_lock).where(number_lock.c.holder == holder)).rowcount
+
+
+def forget_run_out(conn: Connection, now: datetime) -> int:
+    """Remove locks that have run out; the count. They hold nobody up, and would pile up."""
+    return conn.execute(delete(number_lock).where(number_lock.c.until <= now)).rowcount

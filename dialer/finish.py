@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection, Row
 
 from crm.interactions import NewInteraction, append
-from crm.locks import unlock_number
+from crm.locks import lock_number, unlock_number
 from crm.numbers import note_invalid, note_reached
 from dialer.alarms import raise_alarm
 from dialer.calls import Move, count_unheard, find_call, move_call
@@ -28,13 +28,17 @@ from profiler.retry import NextTry
 from profiler.retry import decide as decide_next_try
 from profiler.sessions import CloseReason, close_session
 from vocabulary.call_id import CallId
-from vocabulary.dispositions import RULES, Disposition, LegEnd
+from vocabulary.dispositions import RULES, Disposition, EndedBy, LegEnd
 from vocabulary.events import CallAnswered, CallEnded, ListFinished, NumberCondemned
 from vocabulary.states import EntryState, NumberState
 
 log = structlog.get_logger()
 
 _SKIPPED_FOR = timedelta(hours=1)
+#: SIP sends an INVITE that nobody answers again until Timer B (8 s, ``asterisk/templates/pjsip.conf.j2``), and
+#: cannot cancel it before: after our hang-up the phone may still ring. The PBX's clock is not ours to scale.
+GHOST_RING = timedelta(seconds=9)
+_OURS = frozenset({EndedBy.SETUP_TIMER, EndedBy.RING_TIMER, EndedBy.RM, EndedBy.CAMPAIGN})
 _UNHEARD_A_DAY = 3
 _UNHEARD_PER_ATTEMPT = 3
 
@@ -60,6 +64,11 @@ class Ending:
             return self.dialed and self.end.rang
         return RULES[self.disposition].counts_as_attempt
 
+    @property
+    def may_still_ring(self) -> bool:
+        """We gave up a call of which nothing was heard: its INVITE may still be on its way."""
+        return self.dialed and not (self.end.rang or self.end.was_up) and self.end.ended_by in _OURS
+
 
 def finish_call(conn: Connection, ending: Ending, now: datetime, ids: IdSource, rules: DialingRules) -> None:
     """Write the end down, free the number, settle the list entry, tell the outbox."""
@@ -76,7 +85,10 @@ def finish_call(conn: Connection, ending: Ending, now: datetime, ids: IdSource, 
         counted=ending.counted,
         reason=ending.reason or None,
     )
-    unlock_number(conn, ending.call_id)
+    if ending.may_still_ring:
+        lock_number(conn, row.number_blind, ending.call_id, now, now + GHOST_RING)
+    else:
+        unlock_number(conn, ending.call_id)
     close_session(conn, ending.call_id, now, _close_reason(ending))
     if ending.dialed:
         _note_number(conn, row, ending, now, ids)

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from crm.locks import lock_number
+from crm.locks import forget_run_out, lock_number
 from dialer.announcements import Announcements
 from dialer.calls import open_calls
 from dialer.engine import Engine, TrunkChoice
@@ -123,4 +123,5 @@ def _renew_leases(conn: Connection, now: datetime, rules: DialingRules) -> Seque
     rows = open_calls(conn)
     for row in rows:
         lock_number(conn, row.number_blind, row.call_id, now, now + rules.lease)
+    forget_run_out(conn, now)
     return release_expired(conn, now, {CallId(row.call_id) for row in rows})
