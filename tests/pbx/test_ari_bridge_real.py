@@ -240,12 +240,15 @@ async def test_rule_10_rm_phone_that_dies_is_noticed(spec: PbxSpec, silent_floor
     await floor.wait_for(RmLegAlive, rm)
 
 
-async def test_rule_10_audio_is_counted_in_a_call(silent_floor: Floor) -> None:
-    """A talking RM is not called silent, whatever technology the bridge changes to."""
+@pytest.mark.parametrize("early", [True, False])
+async def test_rule_10_audio_is_counted_in_a_call(silent_floor: Floor, early: bool) -> None:
+    """A talking RM is not called silent, whatever technology the bridge has: simple when it was early, native
+    when both were up at the join."""
     floor = silent_floor
     rm, bridge = await floor.connect()
-    customer = await floor.dial(bridge, answers(0.05))
+    customer = await floor.dial(bridge if early else None, answers(0.05))
     await floor.wait_for(LegAnswered, customer)
+    await floor.telephony.bridge(customer, bridge)
     first = await floor.telephony.rtp_counts(rm)
     await asyncio.sleep(4)
     second = await floor.telephony.rtp_counts(rm)
