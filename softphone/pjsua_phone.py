@@ -43,6 +43,8 @@ SESSION_EXPIRES_S: Final = 1800
 LEVEL_MAX: Final = 100  #: of the stack's level meter
 TONE_AMPLITUDE: Final = 6000  #: of 32767
 _TONE_ON_MS: Final = 1000
+_BUSY: Final = 171001  #: PJSIP_EBUSY
+_TRIED_AGAIN: Final = frozenset({408, 480, 500, 502, 503, 504})  #: with 6xx, what the stack takes for passing
 
 
 def _never_raising(callback: Callback) -> Callback:
@@ -150,7 +152,12 @@ class _Account(pj.Account):  # type: ignore[misc]
     def register(self) -> None:
         if self._registration is not Registration.REGISTERED:
             self._registration_moved(Registration.REGISTERING)
-        self.setRegistration(True)
+        try:
+            self.setRegistration(True)
+        except pj.Error as error:
+            # A REGISTER under way will do; one that cannot be sent has been told of, and is tried again.
+            if error.status != _BUSY and self._registration is not Registration.UNREACHABLE:
+                raise
 
     def unregister(self) -> None:
         if self._registration is not Registration.OFFLINE:
@@ -201,10 +208,10 @@ class _Account(pj.Account):  # type: ignore[misc]
             self._registration_moved(Registration.REGISTERED, code)
         elif code // 100 == 2:
             self._registration_moved(Registration.OFFLINE, code)
-        elif 400 <= code < 500 and code not in (408, 480):
-            self._registration_moved(Registration.REFUSED, code, prm.reason)
-        else:
+        elif code in _TRIED_AGAIN or code // 100 == 6:
             self._registration_moved(Registration.UNREACHABLE, code, prm.reason)
+        else:
+            self._registration_moved(Registration.REFUSED, code, prm.reason)
 
     def _registration_moved(self, new: Registration, sip_code: int = 0, why: str = "") -> None:
         if new is self._registration:
@@ -289,6 +296,10 @@ class _Account(pj.Account):  # type: ignore[misc]
 
     def is_idle(self) -> bool:
         return not self._calls
+
+    def leave(self) -> None:
+        if self._registration is Registration.REGISTERED:
+            self.unregister()
 
     def is_unregistered(self) -> bool:
         return self._registration is not Registration.REGISTERED

@@ -46,7 +46,8 @@ class Resident(Protocol):
 
     def is_idle(self) -> bool: ...
 
-    def unregister(self) -> None: ...
+    def leave(self) -> None:
+        """Take the registration back, if there is one."""
 
     def is_unregistered(self) -> bool: ...
 
@@ -232,7 +233,7 @@ class PjsuaThread:
             _logging(resident.hang_up_all)
         self._poll_until(endpoint, lambda: all(resident.is_idle() for resident in self._residents))
         for resident in self._residents:
-            _logging(resident.unregister)
+            _logging(resident.leave)
         self._poll_until(endpoint, lambda: all(resident.is_unregistered() for resident in self._residents))
         for resident in self._residents:
             _logging(resident.dispose)

@@ -163,15 +163,28 @@ async def test_a_registration_that_does_not_come(process):
         await process.registered(timeout_s=0.2)
 
 
+async def first_registrations(process: PhoneProcess) -> list[RegistrationChanged]:
+    events = [await anext(process.events()) for _ in range(2)]
+    return [event for event in events if isinstance(event, RegistrationChanged)]
+
+
 async def test_an_unreachable_server_is_told_as_an_event(process):
-    """Registering, then unreachable."""
-    states = []
-    async for event in process.events():
-        assert isinstance(event, RegistrationChanged)
-        states.append(event.state)
-        if len(states) == 2:
-            break
-    assert states == [Registration.REGISTERING, Registration.UNREACHABLE]
+    """Registering, then unreachable with the network's reason; the process lives on and tries again."""
+    first, second = await first_registrations(process)
+    assert (first.state, second.state) == (Registration.REGISTERING, Registration.UNREACHABLE)
+    assert second.why == "Connection refused"
+    assert await process.close() == 0
+
+
+async def test_a_server_nobody_knows_is_told_as_an_event():
+    """A name that means nothing is unreachable too: it may mean something once the network is up."""
+    process = await PhoneProcess.start([replace(NOBODY, server=Server(host="pbx.invalid"))])
+    try:
+        first, second = await first_registrations(process)
+        assert (first.state, second.state) == (Registration.REGISTERING, Registration.UNREACHABLE)
+        assert "PJ_ERESOLVE" in second.why
+    finally:
+        assert await process.close() == 0
 
 
 async def test_a_refused_command_raises(process):
