@@ -31,26 +31,28 @@ class CampaignPolicy:
     """Everything a campaign may decide for itself; what is None is left to the settings."""
 
     language: str | None = None  #: the script's: every RM must speak it; None: any
-    skills: tuple[str, ...] = ()
-    licences: tuple[str, ...] = ()
-    max_customers_per_rm: int | None = None
-    script: str | None = None
-    guidelines: tuple[str, ...] = ()
+    skills: tuple[str, ...] = ()  #: every RM must have all of them
+    licences: tuple[str, ...] = ()  #: every RM must hold all of them
+    max_customers_per_rm: int | None = None  #: open customers in one RM's list of this campaign
+    script: str | None = None  #: id of the script that RMs read from
+    guidelines: tuple[str, ...] = ()  #: ids of the guidelines shown beside it
     trunks: tuple[str, ...] = ()  #: by priority; empty: all trunks
-    ring_s: float | None = None
-    wrap_up_s: float | None = None
-    start_at: datetime | None = None
-    stop_at: datetime | None = None
+    ring_s: float | None = None  #: seconds of ringing; never below the lawful 15
+    wrap_up_s: float | None = None  #: seconds to record the outcome
+    start_at: datetime | None = None  #: dials nobody before, with offset from UTC
+    stop_at: datetime | None = None  #: dials nobody from then on
     #: Hours at the customer's place: ``mon`` to ``sun`` to windows like ``09:00-18:00``; None: the law's.
     hours: dict[str, tuple[str, ...]] | None = None
     holidays: bool = False  #: keep public holidays even where the house does not
-    max_attempts: int = 6
-    attempts_per_day: int | None = None
+    max_attempts: int = 6  #: calls that count, before the customer leaves the list
+    attempts_per_day: int | None = None  #: a cap below the house's
+    #: Seconds until the next try, by disposition; None: no other try; left out: the disposition's own wait.
     retry_s: dict[Disposition, int | None] = field(default_factory=dict)
+    #: What RMs may choose.
     outcomes: tuple[Outcome, ...] = tuple(item for item in Outcome if item is not Outcome.NO_OUTCOME)
-    break_reasons: tuple[BreakReason, ...] = tuple(BreakReason)
-    consent_required: bool = False
-    purpose: str = "marketing"
+    break_reasons: tuple[BreakReason, ...] = tuple(BreakReason)  #: what RMs may choose
+    consent_required: bool = False  #: nobody whose consent was never recorded
+    purpose: str = "marketing"  #: what consent is asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,11 @@ docstring, has no meaning to print: making the page fails.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ import click
 from accounts.permissions import Permission, Role, may
 from ari_bridge.link import LinkState
 from config.reference import reference as settings_page
+from dialer.campaigns import CampaignPolicy
 from dialer.desk import PhoneState, Wish
 from dialer.recovery import Fate
 from offhook.cli.main import offhook as root_command
@@ -43,6 +45,7 @@ from vocabulary.states import (
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 HELP_WIDTH: Final = 100
 
+_ABOVE: Final = re.compile(r"^\s+#: (.+)\n\s+(\w+)", re.MULTILINE)
 _VALUE: Final = re.compile(r"^\s+(\w+)(?:: [^=#]+)?(?: = .+?)?  #: (.+)$", re.MULTILINE)
 
 #: SIP final responses a carrier may send, in the order of the page.
@@ -56,8 +59,10 @@ _SIP_CODES: Final = (
 
 
 def meanings(cls: type) -> dict[str, str]:
-    """What stands behind ``#:`` at each value or field of a class, by its Python name."""
-    return {name: note.replace("``", "`") for name, note in _VALUE.findall(inspect.getsource(cls))}
+    """What stands behind or above each value or field of a class with ``#:``, by its Python name."""
+    source = inspect.getsource(cls)
+    notes = [*_VALUE.findall(source), *((name, note) for note, name in _ABOVE.findall(source))]
+    return {name: note.replace("``", "`") for name, note in notes}
 
 
 def meaning(value: StrEnum) -> str:
@@ -306,6 +311,45 @@ def _machine(title: str, cls: type[StrEnum], moves: Mapping[Any, frozenset[Any]]
     )
 
 
+def campaign_policy() -> str:
+    """What a campaign may decide for itself."""
+    notes = meanings(CampaignPolicy)
+    return page(
+        "Campaign policy",
+        "What a campaign may decide for itself: the keys of the TOML file of `offhook campaign create --policy FILE` "
+        "and of `policy` in the API; what is left out is left to the settings. Hours and caps narrow the rules of the "
+        "settings and never widen them.",
+        table(
+            ("key", "type", "default", "meaning"),
+            (
+                (f"`{field.name}`", _plain(str(field.type)), _default(field), notes[field.name])
+                for field in fields(CampaignPolicy)
+            ),
+        ),
+        (
+            "```toml",
+            'hours = { mon = ["09:00-12:30", "14:00-18:00"], tue = ["09:00-18:00"] }',
+            "max_attempts = 4",
+            "retry_s = { busy = 600, no_answer = 14400 }",
+            'outcomes = ["sale", "interested", "callback", "not_interested", "do_not_call", "wrong_person", "machine"]',
+            "```",
+        ),
+    )
+
+
+def _plain(annotation: str) -> str:
+    """A type as people write it: ``tuple[str, ...] | None`` is a list of ``str``."""
+    return re.sub(r"tuple\[(\w+), \.\.\.\]", r"list of \1", annotation.removesuffix(" | None"))
+
+
+def _default(field: Any) -> str:
+    if field.default is MISSING:
+        return "none"
+    if isinstance(field.default, tuple):
+        return "all" if field.default else "none"
+    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+
+
 def permissions() -> str:
     """Who may do what."""
     return page(
@@ -367,6 +411,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "dispositions.md": dispositions,
     "outcomes.md": outcomes,
     "states.md": states,
+    "campaign-policy.md": campaign_policy,
     "permissions.md": permissions,
     "cli.md": cli,
 }
