@@ -185,7 +185,7 @@ async def serve(settings: Settings, robots: Sequence[str] = ()) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
-    _raise_priority()
+    raise_priority()
     main = MainProcess(settings, robots)
     try:
         await main.start()
@@ -195,7 +195,8 @@ async def serve(settings: Settings, robots: Sequence[str] = ()) -> None:
         await main.stop()
 
 
-def _raise_priority() -> None:
+def raise_priority() -> None:
+    """Calls come before whatever else the machine does; without the right to it they go on as they are."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, MAIN_NICE)
     except PermissionError:

@@ -11,6 +11,7 @@ import click
 
 from offhook.cli.options import load_settings, settings_option
 from offhook.cli.output import EXIT_FAILED
+from vocabulary.outcomes import OUTCOME_RULES, Outcome
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -27,14 +28,24 @@ _TALK_OVER: Final = ("ended", "wrapped_up", "not_connected")
 @click.option("--rm", "rm_name", required=True, help="Who talks; the phone must be registered.")
 @click.option("--caller-id", help="One of our own numbers; left out: the first of the settings.")
 @click.option("--zone", help="The called person's time zone, like Europe/Lisbon, where the number is new.")
+@click.option(
+    "--outcome",
+    type=click.Choice([str(one) for one in Outcome if not OUTCOME_RULES[one].needs_callback_time]),
+    help="How the talk went; left out: the RM says so on the own screen.",
+)
 @settings_option
 def call(
-    number: str, rm_name: str, caller_id: str | None, zone: str | None, settings_path: Path | None
+    number: str,
+    rm_name: str,
+    caller_id: str | None,
+    zone: str | None,
+    outcome: str | None,
+    settings_path: Path | None,
 ) -> None:
     """Call NUMBER for an RM; all checks apply. Exit code 0: they talked; 1: not connected. Ctrl-C hangs up."""
     settings = load_settings(settings_path)
     caller_id = _caller_id(settings, caller_id)
-    talked = asyncio.run(_ByHand(settings, rm_name).call(number, caller_id, zone))
+    talked = asyncio.run(_ByHand(settings, rm_name).call(number, caller_id, zone, outcome))
     if not talked:
         raise click.exceptions.Exit(EXIT_FAILED)
 
@@ -61,7 +72,7 @@ class _ByHand:
         self._call_id: str | None = None
         self._told = ""
 
-    async def call(self, number: str, caller_id: str, zone: str | None) -> bool:
+    async def call(self, number: str, caller_id: str, zone: str | None, outcome: str | None) -> bool:
         """Whether they talked."""
         campaign = await self._campaign(caller_id)
         began_shift = await self._at_work(campaign["id"], campaign["name"])
@@ -71,13 +82,18 @@ class _ByHand:
             )
             self._call_id = str(reply["call_id"])
             click.echo(f"call ID {self._call_id}")
-            return await self._follow()
+            talked = await self._follow()
+            if talked and outcome is not None:
+                await self._client.ask(
+                    "POST", f"/api/v1/calls/{self._call_id}/outcome", body={"outcome": outcome}
+                )
         except asyncio.CancelledError:
             await self._end()
             raise
         finally:
             if began_shift:
                 await self._client.ask("DELETE", f"{self._desk}/shift")
+        return talked
 
     async def _campaign(self, caller_id: str) -> dict[str, Any]:
         """The manual campaign for this caller ID, running."""
@@ -97,7 +113,7 @@ class _ByHand:
     async def _at_work(self, campaign_id: int, campaign: str) -> bool:
         """The RM is ready in the campaign; True if the shift was begun here."""
         desk = await self._client.ask("GET", self._desk)
-        begins = desk["state"] == "offline"
+        begins = bool(desk["state"] == "offline")
         if begins:
             await self._client.ask("POST", f"{self._desk}/shift", body={"campaign": campaign})
         elif desk["campaign_id"] != campaign_id:

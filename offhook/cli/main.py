@@ -32,9 +32,8 @@ for command in (up, serve, status, stop, campaign, customers, rm, accounts, call
 def main() -> None:
     """The entry point. An error that is not ours to expect says what it was and where the details are."""
     try:
-        offhook(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # A command's own exit code comes back as the answer; a command itself answers nothing.
+        sys.exit(offhook(standalone_mode=False) or 0)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
