@@ -33,6 +33,7 @@ from foundation.live import LiveBus
 from foundation.tasks import TaskOwner
 from profiler.lists import Entry, release_expired
 from vocabulary.call_id import CallId
+from vocabulary.states import CallState
 
 log = structlog.get_logger()
 
@@ -122,6 +123,7 @@ def _renew_leases(conn: Connection, now: datetime, rules: DialingRules) -> Seque
     """A talk may outlive its lease: its number stays locked and its entry leased. Returns what was released."""
     rows = open_calls(conn)
     for row in rows:
-        lock_number(conn, row.number_blind, row.call_id, now, now + rules.lease)
+        if row.state != CallState.ENDED:  # in wrap-up the phone is free already
+            lock_number(conn, row.number_blind, row.call_id, now, now + rules.lease)
     forget_run_out(conn, now)
     return release_expired(conn, now, {CallId(row.call_id) for row in rows})

@@ -229,6 +229,14 @@ class FakeTelephony:
         """The channels that exist, by id."""
         return sorted((leg.id for leg in self._legs.values() if not leg.ended), key=lambda leg: leg.id)
 
+    def bridge_of(self, leg: LegId) -> BridgeId | None:
+        """The bridge a leg is in."""
+        return self._legs[leg].bridge
+
+    def tell(self, event: TelephonyEvent) -> None:
+        """Say something nobody asked for: a trunk's breaker, a fence, a stranger."""
+        self._tell(event)
+
     def customer_hangs_up(self, leg: LegId) -> None:
         """The far end says goodbye."""
         self._end(self._legs[leg], LegEnd(ended_by=EndedBy.NETWORK, cause=16))

@@ -36,6 +36,7 @@ from lawful.numbers import NumberPolicy
 from profiler import rms
 from profiler.building import build
 from profiler.learning import consume
+from tests.sim.process import Process
 from vocabulary.commands import RecordOutcome, Reply, StartCampaign, StartShift
 from vocabulary.outcomes import Outcome
 from vocabulary.states import PacingMode, RmState
@@ -60,6 +61,7 @@ class World:
     live: LiveBus = field(default_factory=LiveBus)
     outbox: Dispatcher | None = None
     dialer: Dialer | None = None
+    process: Process | None = None
     campaign: Campaign | None = None
 
     @classmethod
@@ -73,6 +75,7 @@ class World:
         timing: Timing | None = None,
         seed: int = 1,
         numbers: Sequence[str] | None = None,
+        time_scale: float = 1.0,
     ) -> World:
         """RMs with phones, customers in their lists, a campaign in draft; nothing runs yet."""
         clock = VirtualClock()
@@ -82,11 +85,12 @@ class World:
             cipher=cipher,
             numbers=NumberPolicy(allowed_prefixes=(PREFIX,), sample_prefixes=(PREFIX,)),
             hours=CallingPolicy.from_text({"mon-sun": "00:00-24:00"}, national_holidays=False),
-            caps=Caps(per_day=3, per_30_days=10),
+            caps=Caps(per_day=30, per_30_days=100),
             own_blinds=frozenset(),
             max_calls=50,
             max_calls_per_minute=10_000,
             lease=timedelta(minutes=10),
+            time_scale=time_scale,
         )
         world = cls(
             clock=clock,
@@ -130,16 +134,19 @@ class World:
         await world.db.write(build, world.campaign.needs(), world.customer_ids, now)
         return world
 
-    async def boot(self, *, start_campaign: bool = True, shifts: bool = True) -> None:
+    async def boot(
+        self, *, start_campaign: bool = True, shifts: bool = True, process: Process | None = None
+    ) -> None:
         """Start a dialer on what is there."""
         self.bus = CommandBus()
-        self.outbox = Dispatcher(self.db, {"profiler": consume}, self.clock)
+        self.process = process = process or Process(self.db, self.pbx)
+        self.outbox = Dispatcher(process.db, {"profiler": consume}, self.clock)
         self.outbox.start()
         self.dialer = Dialer(
             DialerParts(
                 node=self.pbx.node,
-                telephony=self.pbx,
-                db=self.db,
+                telephony=process.telephony,
+                db=process.db,
                 clock=self.clock,
                 ids=self.ids,
                 timing=self.timing,
@@ -166,20 +173,22 @@ class World:
 
     async def kill(self) -> None:
         """The dialer's process dies: its tasks are gone at once, nothing is written any more."""
-        dialer, self.dialer = self.dialer, None
-        assert dialer is not None
+        self.dialer = None
+        assert self.process is not None
+        self.process.die()
         own = {"engine", "calls", "journal", "dialer", "pacer", "outbox", "commands", "inbound"}
-        doomed = [task for task in asyncio.all_tasks() if task.get_name().split(".", 1)[0] in own]
-        for task in doomed:
-            task.cancel()
-        await asyncio.gather(*doomed, return_exceptions=True)
+        doomed = {task for task in asyncio.all_tasks() if task.get_name().split(".", 1)[0] in own}
+        while doomed:
+            for task in sorted(doomed, key=lambda task: task.get_name()):
+                task.cancel()
+            _, doomed = await asyncio.wait(doomed, timeout=0)
 
     async def close(self) -> None:
         if self.dialer is not None:
             await self.dialer.stop()
         if self.outbox is not None:
             await self.outbox.close()
-        await self.bus.close()
+            await self.bus.close()
         await self.pbx.close()
         await self.db.close()
 
