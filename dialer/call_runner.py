@@ -161,7 +161,7 @@ class CallRunner:
         if call.joined:
             await wrap_up(call)
             return
-        if not call.dialed or end.ended_by is EndedBy.REFUSED:
+        if not call.dialed or (end.ended_by in (EndedBy.REFUSED, EndedBy.CAMPAIGN) and not end.rang):
             # What stood against this customer stands against the next one as well: no list is run through.
             call.desk.look_at = call.clock.monotonic() + call.timing.look_again_s
         call.leave_desk(RULES[call.disposition].sentence if call.dialed else call.reason)

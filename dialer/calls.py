@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from dialer.errors import NoSuchCall
 from dialer.tables import call, call_move
 from vocabulary.call_id import CallId, show_call_id
+from vocabulary.dispositions import Disposition
 from vocabulary.states import CALL_MOVES, FINAL_CALL_STATES, LIVE_CALL_STATES, CallState, check_move
 
 log = structlog.get_logger()
@@ -89,7 +90,12 @@ def count_unheard(conn: Connection, entry_id: int, since: datetime) -> int:
     return conn.execute(
         select(func.count())
         .select_from(call)
-        .where(call.c.entry_id == entry_id, call.c.dialed_at >= since, call.c.counted.is_(False))
+        .where(
+            call.c.entry_id == entry_id,
+            call.c.dialed_at >= since,
+            call.c.counted.is_(False),
+            call.c.disposition != Disposition.CANCELLED,
+        )
     ).scalar_one()
 
 

@@ -4,17 +4,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from dialer.begin import Beginning, begin_dialing
 from dialer.call_in_hand import CallInHand
 from dialer.desk import PhoneState
-from dialer.telephony import DialCustomer, NotDone, Unknown
+from dialer.telephony import DialCustomer, NotDone, Refusal, Unknown
 from vocabulary.dispositions import EndedBy, LegEnd
 from vocabulary.states import CallState, RmState
 
 log = structlog.get_logger()
+
+#: Refusals that say nothing of the customer's number: the customer is open again at once.
+_OUR_SIDE: Final = frozenset(
+    {Refusal.TRUNK_FULL, Refusal.TRUNK_BREAKER_OPEN, Refusal.LINK_DOWN, Refusal.FENCED, Refusal.GONE}
+)
+_FULL_TRUNK_STEP_S: Final = 0.1
 
 NO_PHONE = "Your phone is not connected, so nobody was dialed."
 
@@ -71,24 +78,40 @@ async def place(call: CallInHand) -> LegEnd | None:
         return LegEnd(ended_by=EndedBy.RM)
     call.floor.listen(call.leg, call.give)
     try:
-        await call.means.telephony.dial(
-            DialCustomer(
-                leg=call.leg,
-                pii_number=call.claim.pii_number,
-                trunk=call.trunk,
-                caller_id=call.claim.caller_id,
-                bridge=call.bridge,
-                backstop_s=call.timing.backstop(),
-            )
-        )
+        await _ask(call, call.trunk)
     except NotDone as refused:
         call.floor.forget(call.leg)
         call.reason = (
             f"The PBX did not place the call ({refused.refusal}); the customer's phone did not ring."
         )
         log.warning("dial_refused", refusal=refused.refusal, detail=refused.detail, trunk=call.trunk)
-        return LegEnd(ended_by=EndedBy.REFUSED)
+        ours = refused.refusal in _OUR_SIDE
+        return LegEnd(ended_by=EndedBy.CAMPAIGN if ours else EndedBy.REFUSED)
     except Unknown:
         log.warning("dial_unknown", trunk=call.trunk)
     call.learn(confirm_to_invite_ms=call.since_decided_ms())
     return None
+
+
+async def _ask(call: CallInHand, trunk: str) -> None:
+    """The request; a trunk that has no line or no rate to spare is asked again for a moment.
+
+    Raises ``NotDone``, ``Unknown``. Asking again is safe: a full trunk refuses before anything is sent.
+    """
+    request = DialCustomer(
+        leg=call.leg,
+        pii_number=call.claim.pii_number,
+        trunk=trunk,
+        caller_id=call.claim.caller_id,
+        bridge=call.bridge,
+        backstop_s=call.timing.backstop(),
+    )
+    deadline = call.clock.monotonic() + call.timing.full_trunk_s
+    while True:
+        try:
+            return await call.means.telephony.dial(request)
+        except NotDone as refused:
+            patient = refused.refusal is Refusal.TRUNK_FULL and call.clock.monotonic() < deadline
+            if not patient or call.floor.dialing_blocked() is not None:
+                raise
+        await call.clock.sleep(_FULL_TRUNK_STEP_S)

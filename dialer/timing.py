@@ -40,6 +40,8 @@ class Timing:
     look_again_s: float = 5.0
     pace_every_s: float = 0.25
     lease_s: float = 600.0
+    #: How long a call waits for a line or for the rate of a trunk that is full.
+    full_trunk_s: float = 2.0
 
     def scaled(self, factor: float) -> Timing:
         """Every timer times ``factor``: for tests and demonstrations only."""

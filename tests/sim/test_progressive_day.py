@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from dialer.campaigns import CampaignPolicy
+from dialer.telephony import Refusal
 from dialer.testing import (
     ANSWERS,
     BUSY,
@@ -60,6 +61,26 @@ def test_every_customer_is_called_once_and_every_call_has_one_disposition() -> N
         assert {row.state for row in calls} <= {CallState.WRAPPED_UP, CallState.NOT_CONNECTED}
         assert all(leg.id.startswith("rm-") for leg in world.pbx.live_legs)
         assert len(world.pbx.live_legs) == 2
+        await world.close()
+
+    run_virtual(day())
+
+
+def test_a_full_trunk_is_waited_for_and_the_customer_is_open_again() -> None:
+    """No line to spare: asked again for a moment, then given back; no attempt, no blame, no wait of hours."""
+
+    async def day() -> None:
+        world = await World.make(rms_count=1, customers=1)
+        world.pbx.refuse_dial = Refusal.TRUNK_FULL
+        await world.boot()
+        work = asyncio.create_task(world.work())
+        while not any(row.disposition for row in await world.calls()):
+            await world.clock.sleep(0.1)
+        first = (await world.calls())[0]
+        assert (first.disposition, first.counted) == (Disposition.CANCELLED, False)
+        world.pbx.refuse_dial = None
+        await world.until(lambda: len(world.pbx.dialed) == 1, limit_s=60)
+        work.cancel()
         await world.close()
 
     run_virtual(day())
