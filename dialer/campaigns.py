@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from dialer.errors import BadCampaign, NoSuchCampaign, NotBuiltYet
 from dialer.tables import campaign
+from lawful.numbers import SAMPLE_PREFIX, NumberPolicy, verdict
 from profiler.matching import CampaignNeeds
 from vocabulary.dispositions import Disposition
 from vocabulary.outcomes import BreakReason, Outcome
@@ -96,6 +97,19 @@ def require_built(mode: PacingMode) -> None:
         )
 
 
+def check_caller_id(caller_id: str) -> None:
+    """A caller ID must be an ordinary number, which customers can call back at an ordinary price.
+
+    Raises:
+        BadCampaign: a premium, emergency, satellite or unknown number; says which.
+    """
+    # Whether we may dial it is not asked: only what kind of number it is.
+    every_prefix = tuple(f"+{digit}" for digit in range(1, 10))
+    kind = verdict(caller_id, NumberPolicy(allowed_prefixes=every_prefix, sample_prefixes=(SAMPLE_PREFIX,)))
+    if not kind.allowed:
+        raise BadCampaign(f"{caller_id} cannot be shown to customers. {kind.sentence} No campaign was made.")
+
+
 def create_campaign(
     conn: Connection,
     *,
@@ -110,9 +124,11 @@ def create_campaign(
 
     Raises:
         NotBuiltYet: the mode's issue is not done.
-        BadCampaign: the name is taken, or the policy asks for what no campaign may.
+        BadCampaign: the name is taken, the caller ID is no ordinary number, or the policy asks for what no
+            campaign may.
     """
     require_built(mode)
+    check_caller_id(caller_id)
     if policy.ring_s is not None and policy.ring_s < RING_MIN_S:
         raise BadCampaign(f"A phone must ring for at least {RING_MIN_S:g} s; nothing was changed.")
     if conn.execute(select(campaign.c.id).where(campaign.c.name == name)).first() is not None:
