@@ -53,6 +53,7 @@ class CallInHand:
         self.bridge: BridgeId | None = None
         self.trunk: str | None = None
         self.dialed = False  #: the row that precedes the INVITE is durable
+        self.sent = True  #: a request to dial has left, or may have
         self.skipped = False
         self.rang_at: float | None = None
         self.answered_at: float | None = None

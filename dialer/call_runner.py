@@ -149,6 +149,7 @@ class CallRunner:
                 end=end,
                 disposition=call.disposition,
                 dialed=call.dialed,
+                sent=call.sent,
                 reason=call.reason,
                 skipped=call.skipped,
                 moves=tuple(moves),

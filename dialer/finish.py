@@ -52,6 +52,7 @@ class Ending:
     disposition: Disposition
     dialed: bool
     reason: str = ""
+    sent: bool = True  #: a request to dial has left, or may have
     skipped: bool = False
     recovered: bool = False  #: closed from its row alone, by somebody who had not followed it
     moves: Sequence[Move] = ()
@@ -67,7 +68,8 @@ class Ending:
     @property
     def may_still_ring(self) -> bool:
         """We gave up a call of which nothing was heard: its INVITE may still be on its way."""
-        return self.dialed and not (self.end.rang or self.end.was_up) and self.end.ended_by in _OURS
+        unheard = self.dialed and self.sent and not (self.end.rang or self.end.was_up)
+        return unheard and self.end.ended_by in _OURS
 
 
 def finish_call(conn: Connection, ending: Ending, now: datetime, ids: IdSource, rules: DialingRules) -> None:

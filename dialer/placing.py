@@ -71,10 +71,10 @@ async def place(call: CallInHand) -> LegEnd | None:
     blocked = call.floor.dialing_blocked()
     if blocked is not None:
         # A halt ordered while the row was being written: nothing has left.
-        call.reason = blocked
+        call.reason, call.sent = blocked, False
         return LegEnd(ended_by=EndedBy.CAMPAIGN)
     if call.desk.phone is not PhoneState.UP or call.desk.bridge != call.bridge:
-        call.reason = NO_PHONE
+        call.reason, call.sent = NO_PHONE, False
         return LegEnd(ended_by=EndedBy.RM)
     call.floor.listen(call.leg, call.give)
     try:
@@ -86,6 +86,7 @@ async def place(call: CallInHand) -> LegEnd | None:
         )
         log.warning("dial_refused", refusal=refused.refusal, detail=refused.detail, trunk=call.trunk)
         ours = refused.refusal in _OUR_SIDE
+        call.sent = False
         return LegEnd(ended_by=EndedBy.CAMPAIGN if ours else EndedBy.REFUSED)
     except Unknown:
         log.warning("dial_unknown", trunk=call.trunk)
