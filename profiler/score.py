@@ -28,7 +28,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from profiler.errors import BadWeights
@@ -53,18 +52,17 @@ class Term(StrEnum):
 
 Weights = Mapping[Term, float]
 
-DEFAULT_WEIGHTS: Final[Weights] = MappingProxyType(
-    {
-        Term.LANGUAGE: 20.0,
-        Term.HOUR: 15.0,
-        Term.INTEREST: 15.0,
-        Term.EXPERTISE: 10.0,
-        Term.RELATION: 10.0,
-        Term.RECENCY: 10.0,
-        Term.LOYALTY: 10.0,
-        Term.FRESH: 10.0,
-    }
-)
+#: A plain dict: it travels to worker processes, which a read-only proxy cannot.
+DEFAULT_WEIGHTS: Final[Weights] = {
+    Term.LANGUAGE: 20.0,
+    Term.HOUR: 15.0,
+    Term.INTEREST: 15.0,
+    Term.EXPERTISE: 10.0,
+    Term.RELATION: 10.0,
+    Term.RECENCY: 10.0,
+    Term.LOYALTY: 10.0,
+    Term.FRESH: 10.0,
+}
 _MOST_POINTS: Final = 100.0
 _RECENCY_HALF_LIFE_DAYS: Final = 90.0
 _LOYALTY_HALF_AT: Final = 3
@@ -161,7 +159,7 @@ def weights_with(overrides: Mapping[str, float]) -> Weights:
                 " the weights stay as they were."
             )
         changed[known[name]] = float(points)
-    return MappingProxyType({**DEFAULT_WEIGHTS, **changed})
+    return {**DEFAULT_WEIGHTS, **changed}
 
 
 def speaks(rm: Rm, language: str | None) -> bool:

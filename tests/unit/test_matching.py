@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -270,11 +271,11 @@ async def test_who_left_gets_no_customers(inline_db: Inline) -> None:
 
 @pytest.mark.parametrize("elsewhere", [False, True])
 async def test_a_large_build_goes_in_units_and_can_be_repeated(db: SqliteWriter, elsewhere: bool) -> None:
-    """The real writer, more customers than one unit takes, matched here or in another place."""
+    """The real writer, more customers than one unit takes, matched here or in a worker process."""
     await db.write(add_rm, "anna")
     await db.write(add_rm, "ben")
     customers = await db.write(add_customers, 1200, NOW)
-    with ThreadPoolExecutor(1) as executor:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         place = executor if elsewhere else None
         assert (await build_in_units(db, CAMPAIGN, customers, NOW, place)).entries == 1200
         assert (await build_in_units(db, CAMPAIGN, customers, NOW, place)).already_open == 1200
