@@ -35,6 +35,7 @@ from tests.phones.eventually import eventually
 from tests.phones.headless_phone import headless_phones
 from tests.phones.ports import free_port
 from tests.phones.sipp_phone import sipp_phone
+from tests.phones.stranger import call_from_a_stranger, sip_port_of
 from tests.phones.tones import heard_s, read_wav
 
 APP = "phones"
@@ -341,6 +342,27 @@ async def test_mute_sends_silence_and_packets_go_on(ari, account):
         await hung_up(probe, "muted")
 
 
+async def test_a_re_invite_changes_nothing(ari, account, tmp_path):
+    """After a session refresh by re-INVITE a mute still holds, packets go on, and the recording is one file."""
+    speaker = account("anna", tone_hz=OWN_HZ)
+    async with ari(APP) as probe, headless_phones([speaker], recordings=tmp_path) as phones:
+        process = phones.process
+        await ring(probe, "anna", "again")
+        await probe.event("StasisStart", "again")
+        await goes_on(probe, "again")
+        await process.tell(Mute(ref=process.next_ref(), phone="rm-anna", on=True))
+        status, answer = await probe.request(
+            "POST", "/channels/again/variable?variable=PJSIP_SEND_SESSION_REFRESH()&value=invite"
+        )
+        assert status == 204, answer
+        await goes_on(probe, "again")
+        await goes_on(probe, "again")
+        assert (await process.figures("rm-anna")).level_sent == 0
+        await hung_up(probe, "again")
+        assert (await phones.until(Ended)).recording == str(tmp_path / "rm-anna-1.wav")
+        assert len(list(tmp_path.iterdir())) == 1
+
+
 async def test_key_presses_reach_the_pbx(ari, account):
     """Keys pressed on the phone arrive at the PBX in order."""
     async with ari(APP) as probe, headless_phones([account("anna")]) as phones:
@@ -437,55 +459,6 @@ def _is_unreachable(event: object) -> bool:
 async def test_a_strangers_call_is_refused(account, tmp_path):
     """A call from another host than the registrar gets 403, even if it asks for an answer, and rings nobody."""
     async with headless_phones([account("anna")]) as phones:
-        code = await _call_from_a_stranger(_sip_port_of(phones.process.pid))
+        code = await call_from_a_stranger(sip_port_of(phones.process.pid))
         assert code == 403
         assert not [event for event in phones.events if isinstance(event, Ringing)]
-
-
-def _sip_port_of(pid: int) -> int:
-    """The UDP port on which a phone process listens: in no call it has no other."""
-    inodes = {
-        target.name.removeprefix("socket:[").removesuffix("]")
-        for target in (link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir())
-        if target.name.startswith("socket:[")
-    }
-    ports = {
-        int(fields[1].rpartition(":")[2], 16)
-        for fields in (line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:])
-        if fields[9] in inodes
-    }
-    assert len(ports) == 1, ports
-    return ports.pop()
-
-
-async def _call_from_a_stranger(port: int) -> int:
-    """INVITE from another loopback address; the code of the final response."""
-    answers: asyncio.Queue[bytes] = asyncio.Queue()
-
-    class Stranger(asyncio.DatagramProtocol):
-        def datagram_received(self, data: bytes, address: Any) -> None:
-            answers.put_nowait(data)
-
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(
-        Stranger, local_addr=("127.0.0.2", 0), remote_addr=("127.0.0.1", port)
-    )
-    own = transport.get_extra_info("sockname")[1]
-    body = f"v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\nm=audio {own} RTP/AVP 0\r\n"
-    transport.sendto(
-        (
-            f"INVITE sip:rm-anna@127.0.0.1:{port} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.2:{own};branch=z9hG4bKstranger\r\nMax-Forwards: 70\r\n"
-            f"From: <sip:s@127.0.0.2:{own}>;tag=1\r\nTo: <sip:rm-anna@127.0.0.1:{port}>\r\n"
-            f"Call-ID: stranger\r\nCSeq: 1 INVITE\r\nContact: <sip:s@127.0.0.2:{own}>\r\n"
-            "Call-Info: <sip:offhook>;answer-after=0\r\nContent-Type: application/sdp\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
-    )
-    try:
-        async with asyncio.timeout(5):
-            while (code := int((await answers.get()).split()[1])) < 200:
-                pass
-    finally:
-        transport.close()
-    return code
