@@ -95,6 +95,7 @@ class SipPeer(asyncio.DatagramProtocol):
         self.scripts = dict(scripts or {})
         self.default = default or answers()
         self.invites: list[PeerCall] = []
+        self.crosses = False  #: it answers at the moment when the CANCEL comes
         self.port = 0
         self.messages: list[str] = []
         self._calls: dict[str, PeerCall] = {}
@@ -217,6 +218,16 @@ class SipPeer(asyncio.DatagramProtocol):
         """Re-INVITE that puts the other side on hold, or takes it back."""
         self._request(call, "INVITE", self._sdp(call, "sendonly" if held else "sendrecv"))
 
+    def refer(self, call: PeerCall, target: str) -> None:
+        """Ask the PBX to send its side of the call to ``target`` (RFC 3515): a transfer by the phone."""
+        self._request(call, "REFER", extra=f"Refer-To: <{target}>")
+
+    def codes(self, method: str) -> list[int]:
+        """The final responses that our requests of a method got."""
+        heads = [text.partition("\r\n\r\n")[0] for text in self.messages if text.startswith("SIP/2.0")]
+        codes = [int(head.split()[1]) for head in heads if re.search(rf"^CSeq: \d+ {method}\r?$", head, re.M)]
+        return [code for code in codes if code >= 200]
+
     # --- the wire -----------------------------------------------------------------------------------
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -321,7 +332,10 @@ class SipPeer(asyncio.DatagramProtocol):
     def _cancel(self, headers: dict[str, str], head: str, addr: tuple[str, int]) -> None:
         self._reply(head, 200, "OK", addr)
         call = self._calls.get(headers["call-id"])
-        if call and not call.answered and not call.ended:
+        if call and self.crosses:
+            call.answered = True
+            self._reply(call.invite, 200, "OK", addr, tag=call.tag, body=self._sdp(call), contact=call.user)
+        elif call and not call.answered and not call.ended:
             call.cancelled = True
             self._reply(call.invite, 487, "Request Terminated", addr, tag=call.tag)
             self._end(call)
@@ -352,7 +366,9 @@ class SipPeer(asyncio.DatagramProtocol):
         if call.rtp:
             call.rtp.close()
 
-    def _request(self, call: PeerCall, method: str, body: str = "", cseq: int | None = None) -> None:
+    def _request(
+        self, call: PeerCall, method: str, body: str = "", cseq: int | None = None, extra: str = ""
+    ) -> None:
         if cseq is None:
             call.cseq += 1
             cseq = call.cseq
@@ -369,6 +385,8 @@ class SipPeer(asyncio.DatagramProtocol):
             f"CSeq: {cseq} {method}",
             f"Contact: <sip:{call.user}@127.0.0.1:{self.port}>",
         ]
+        if extra:
+            lines.append(extra)
         if body:
             lines.append("Content-Type: application/sdp")
         lines.append(f"Content-Length: {len(body)}")
