@@ -55,7 +55,7 @@ def begin_dialing(
     closed = campaign.closed(now)
     if closed is not None:
         return closed
-    verdict = check_contact(conn, campaign, begin.customer_id, begin.number_id, now, rules)
+    verdict = check_contact(conn, campaign, begin.customer_id, begin.number_id, row.number_blind, now, rules)
     if not verdict.allowed:
         return verdict.sentence
     if not lock_number(conn, row.number_blind, begin.call_id, now, now + rules.lease):

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from dialer.errors import NoSuchCall
 from dialer.tables import call, call_move
@@ -99,11 +99,15 @@ def count_unheard(conn: Connection, entry_id: int, since: datetime) -> int:
     ).scalar_one()
 
 
-def attempt_rows(conn: Connection, customer_id: int, since: datetime) -> Sequence[Any]:
-    """The attempts at a customer that count, oldest first: ``dialed_at``, ``disposition``, ``number_id``."""
+def attempt_rows(conn: Connection, customer_id: int, number_blind: str, since: datetime) -> Sequence[Any]:
+    """The attempts that count, at a customer or on a phone they share: ``dialed_at``, ``disposition``.
+
+    Oldest first.
+    """
+    whose = or_(call.c.customer_id == customer_id, call.c.number_blind == number_blind)
     return conn.execute(
-        select(call.c.dialed_at, call.c.disposition, call.c.number_id)
-        .where(call.c.customer_id == customer_id, call.c.dialed_at >= since, call.c.counted.is_(True))
+        select(call.c.dialed_at, call.c.disposition)
+        .where(whose, call.c.dialed_at >= since, call.c.counted.is_(True))
         .order_by(call.c.dialed_at, call.c.call_id)
     ).all()
 

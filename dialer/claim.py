@@ -132,7 +132,7 @@ def _claim_entry(
     number = next_number(conn, customer_id, now, own_blinds=rules.own_blinds)
     if number is None:
         return _drop(conn, call_id, now, ids, "The customer has no number that may be called.")
-    checked = check_contact(conn, campaign, customer_id, number.number_id, now, rules)
+    checked = check_contact(conn, campaign, customer_id, number.number_id, number.e164_blind, now, rules)
     if not checked.allowed:
         if checked.opens_at is None and checked.code != "zone_unknown":
             return _drop(conn, call_id, now, ids, checked.sentence)
@@ -244,6 +244,7 @@ def check_contact(
     campaign: Campaign,
     customer_id: int,
     number_id: int,
+    number_blind: str,
     now: datetime,
     rules: DialingRules,
 ) -> ContactVerdict:
@@ -256,7 +257,7 @@ def check_contact(
         campaign.policy.purpose,
         now,
         rules.contact(campaign),
-        _attempts(attempt_rows(conn, customer_id, now - _ATTEMPTS_WINDOW)),
+        _attempts(attempt_rows(conn, customer_id, number_blind, now - _ATTEMPTS_WINDOW)),
     )
 
 

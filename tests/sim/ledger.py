@@ -46,11 +46,11 @@ class Ledger:
 
     async def waiting_customer(self, rm_id: int) -> int | None:
         """The first customer who waits in an RM's list."""
-        return await self._world.db.read(_waiting_customer, rm_id, self._world.clock.now())
+        return await self._world.db.read(peek_waiting_customer, rm_id, self._world.clock.now())
 
     async def anybody_waiting(self) -> bool:
         """Whether any list is not at its end."""
-        return await self._world.db.read(_anybody_waiting)
+        return await self._world.db.read(peek_anybody_waiting)
 
     async def audit(self) -> list[str]:
         """Everything that does not hold at the end."""
@@ -75,7 +75,7 @@ class Ledger:
                 )
 
 
-def _waiting_customer(conn: Connection, rm_id: int, now: Any) -> int | None:
+def peek_waiting_customer(conn: Connection, rm_id: int, now: Any) -> int | None:
     return conn.execute(
         select(target_entry.c.customer_id)
         .where(
@@ -88,7 +88,7 @@ def _waiting_customer(conn: Connection, rm_id: int, now: Any) -> int | None:
     ).scalar_one_or_none()
 
 
-def _anybody_waiting(conn: Connection) -> bool:
+def peek_anybody_waiting(conn: Connection) -> bool:
     open_states = [str(state) for state in OPEN_ENTRY_STATES]
     found = select(target_entry.c.id).where(target_entry.c.state.in_(open_states)).limit(1)
     return conn.execute(found).first() is not None

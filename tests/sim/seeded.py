@@ -125,7 +125,9 @@ class _Seeded:
         await self._to_the_end()
         for task in lives:
             task.cancel()
-        await asyncio.gather(*lives, return_exceptions=True)
+        for ended in await asyncio.gather(*lives, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
         world.db.before = None
         told = await self.ledger.audit()
         calls = await world.calls()
@@ -162,7 +164,9 @@ class _Seeded:
         others = [BUSY, DECLINES, HANGS_UP_AT_ONCE, RINGS_FOR_EVER, SILENT_TRUNK, WRONG_NUMBER]
         return answers if self.chance(0.55) else self.rng.choice(others)
 
-    async def _before(self, _unit: str) -> None:
+    async def _before(self, unit: str) -> None:
+        if ":peek_" in unit:
+            return  # somebody outside looks
         if self.chance(0.3):
             await self.world.clock.sleep(self.rng.uniform(0.0, 0.02))
         if self.database_down or (not self.calm and self.chance(0.004)):

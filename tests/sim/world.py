@@ -176,6 +176,7 @@ class World:
         self.dialer = None
         assert self.process is not None
         self.process.die()
+        self.bus = CommandBus()
         own = {"engine", "calls", "journal", "dialer", "pacer", "outbox", "commands", "inbound"}
         doomed = {task for task in asyncio.all_tasks() if task.get_name().split(".", 1)[0] in own}
         while doomed:
