@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The call ID: what an RM reads to a customer and what a customer quotes back.
 
-Eight Crockford base-32 symbols, shown as ``4F7K-2QX9``. Seven are random, the eighth is a check
+Eight Crockford base-32 symbols, shown as ``4F7K-2QX4``. Seven are random, the eighth is a check
 symbol: a weighted sum over GF(32) whose eight weights are distinct and not zero, so every single
 wrong symbol and every swap of two symbols is caught. It identifies, it never authenticates.
 """
@@ -77,7 +77,7 @@ def parse_call_id(text: str) -> CallId:
     """
     symbols = "".join(text.split()).replace("-", "").upper().translate(_LOOKALIKE)
     if len(symbols) != LENGTH:
-        raise BadCallId(f"A call ID has {LENGTH} symbols, as in 4F7K-2QX9; this one has {len(symbols)}.")
+        raise BadCallId(f"A call ID has {LENGTH} symbols, as in 4F7K-2QX4; this one has {len(symbols)}.")
     wrong = sorted(set(symbols) - _VALUE.keys())
     if wrong:
         raise BadCallId(
@@ -89,5 +89,5 @@ def parse_call_id(text: str) -> CallId:
 
 
 def show_call_id(call_id: str) -> str:
-    """The form for people: ``4F7K-2QX9``."""
+    """The form for people: ``4F7K-2QX4``."""
     return f"{call_id[:4]}-{call_id[4:]}"

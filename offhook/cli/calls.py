@@ -46,7 +46,7 @@ def list_(
 @json_option
 @settings_option
 def show_(call_id: str, settings_path: Path | None, as_json: bool) -> None:
-    """One call's whole story, in order, with times. CALL_ID is read out like 4F7K-2QX9."""
+    """One call's whole story, in order, with times. CALL_ID is read out like 4F7K-2QX4."""
     from vocabulary.call_id import parse_call_id
     from vocabulary.errors import BadCallId
 

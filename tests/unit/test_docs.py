@@ -25,6 +25,7 @@ from offhook.cli.main import offhook
 from offhook.demo.facts import Outside, read_facts
 from tools.reference import PAGES, cli_contexts
 from vocabulary import outcomes, states
+from vocabulary.call_id import parse_call_id, show_call_id
 from vocabulary.commands import COMMAND_TYPES
 from vocabulary.dispositions import Disposition
 from vocabulary.events import EVENT_TYPES
@@ -225,6 +226,17 @@ def test_a_command_that_does_not_exist_is_found() -> None:
         "offhook demo has no option --wings",
         None,
     ]
+
+
+def test_every_call_id_in_the_documentation_is_one() -> None:
+    """Whoever copies an example is told that there is no such call, not that this is no call ID."""
+    shown = [
+        found
+        for path in DOCUMENTS
+        for found in re.findall(r"\b([0-9A-Z]{4}-[0-9A-Z]{4})\b", path.read_text())
+    ]
+    assert shown
+    assert {show_call_id(parse_call_id(call_id)) for call_id in shown} == set(shown)
 
 
 # --- names of the code -------------------------------------------------------------------------------
