@@ -72,8 +72,13 @@ def _call_screen(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def customer_screen(customer: Mapping[str, Any]) -> dict[str, Any]:
-    """A customer's snapshot as an RM may see it: numbers masked; no address, birth date or foreign id."""
+    """A customer's snapshot as an RM may see it: numbers masked, no address, no foreign id.
+
+    Of the birth date only ``birthday``, as ``--03-05``: enough to compare with what a customer says.
+    """
     shown = {key: customer[key] for key in _CUSTOMER if key in customer}
+    born = customer.get("birth_date")
+    shown["birthday"] = f"--{born[5:]}" if born else None
     shown["numbers"] = [
         {"masked": number["masked"], "state": number["state"]} for number in customer.get("numbers", ())
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from importlib import resources
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -79,6 +79,7 @@ class Pages:
             "clock": clock_words,
             "amount": money.show,
             "day": day_words,
+            "birthday": lambda month_and_day: f"{date.fromisoformat(f'2000{month_and_day[1:]}'):%-d %B}",
             "script_html": Markup,
         }
 

@@ -290,7 +290,8 @@ async def test_the_desk_as_it_is(site: Site) -> None:
     desk = await (await visitor.get("/api/v1/rms/me")).json()
     assert (desk["state"], desk["in_state_s"], desk["phone"]) == ("dialing", 7.0, "up")
     shown = desk["call"]["snapshot"]["customer"]
-    assert shown == {"name": "Ana", "numbers": [{"masked": "•••00", "state": "active"}]}
+    numbers = [{"masked": "•••00", "state": "active"}]
+    assert shown == {"name": "Ana", "birthday": "--01-01", "numbers": numbers}
     assert "more" not in desk["call"]["snapshot"]
 
 

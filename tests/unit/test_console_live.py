@@ -68,7 +68,8 @@ async def test_numbers_do_not_leave_the_house(site: Site) -> None:
         site.live.publish("rm:1", {"call": {**call, "snapshot": {"customer": customer}}})
         change = await socket.receive_json()
         shown = change["data"]["call"]["snapshot"]["customer"]
-        assert shown == {"name": "Ana", "numbers": [{"masked": "•••67", "state": "active"}]}
+        numbers = [{"masked": "•••67", "state": "active"}]
+        assert shown == {"name": "Ana", "birthday": None, "numbers": numbers}
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ CUSTOMER = {
     "preferred_channel": "phone",
     "preferred_hours": "09:00-12:00",
     "segment": "premier",
+    "birth_date": "1980-03-05",
     "attributes": {"age_band": "35-44", "note": "<script>alert(1)</script>"},
     "numbers": [{"number_id": 1, "e164": "+9991234567", "masked": "•••67", "state": "active"}],
     "consents": [
@@ -52,6 +53,7 @@ CUSTOMER = {
     ],
 }
 SCRIPT = {
+    "locale": "en",
     "title": "Spring",
     "nodes": [
         {
@@ -109,7 +111,7 @@ def desk(state: RmState, *, call: str | None = None, **more: Any) -> dict[str, A
                 "why_chosen": ["speaks Portuguese"],
                 "outcomes": ["sale", "callback", "do_not_call"],
                 "script": SCRIPT,
-                "guidelines": [{"title": "Tone", "points": ["Be brief."]}],
+                "guidelines": [{"locale": "en", "title": "Tone", "points": ["Be brief."]}],
             },
         }
     return shown | more
@@ -195,9 +197,11 @@ async def test_the_customer_in_hand(site: Site) -> None:
         show_call_id(CALL),
         "Read word for word",
         "10:00",
+        "5 March",
     ):
         assert words in text, words
     assert "1234567" not in text
+    assert "1980" not in text
 
 
 async def test_what_customers_are_called_is_text_and_no_markup(site: Site) -> None:
