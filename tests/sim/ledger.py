@@ -111,7 +111,12 @@ def _of_the_record(conn: Connection, after_lost_s: float) -> list[str]:
                 and (later.dialed_at - row.ended_at).total_seconds() < after_lost_s
             ]
     broken += [f"session of {session.call_id} is open" for session in open_sessions(conn)]
-    broken += [f"a number is locked by {holder}" for holder in conn.scalars(select(number_lock.c.holder))]
+    # A number that was given up unheard may still ring: it is meant to stay locked for a while.
+    given_up = {
+        row.call_id for row in calls if row.disposition in (Disposition.CARRIER_FAILED, Disposition.CANCELLED)
+    }
+    locked = set(conn.scalars(select(number_lock.c.holder).order_by(number_lock.c.holder)))
+    broken += [f"a number is locked by {holder}" for holder in sorted(locked - given_up)]
     if waiting := undelivered_count(conn, ["profiler"]):
         broken.append(f"{waiting} events are not delivered, {parked_count(conn)} set aside")
     broken += _entries(conn, calls)
