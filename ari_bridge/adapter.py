@@ -97,7 +97,7 @@ class AriTelephony(Telephony):
             resync=self._resync,
             on_move=self._link_moved,
         )
-        self._placing = Placing(self._ari, lambda: self._link.gaps, self._keeper.lose)
+        self._placing = Placing(self._ari, lambda: self._link.gaps, self._keeper.lose, self._keeper.rm_heard)
         self._link_owner = TaskOwner("ari_link", on_crash=self._link_crashed)
         self._first_up = asyncio.Event()
         self._life = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -37,6 +37,7 @@ class Placing:
     ari: Ari
     gaps: Callable[[], int]  #: how often the event stream was cut so far
     lose: Callable[[Leg], None]  #: end a leg whose end was missed
+    rm_heard: Callable[[BridgeId], Awaitable[bool]]  #: whether the RM in a bridge is heard now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,9 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
     ari, before = means.ari, means.gaps()
     variables = {"CONNECTEDLINE(num,i)": call.pii_caller_id, "CONNECTEDLINE(pres,i)": "allowed_not_screened"}
     variables |= _header_variables(call.headers)
-    outcome = await ari.create(
-        leg.leg.id, call.endpoint, app_args=f"customer,{call_of(leg.leg.id)}", variables=variables
+    app_args = f"customer,{call_of(leg.leg.id)}"
+    outcome, heard = await asyncio.gather(
+        ari.create(leg.leg.id, call.endpoint, app_args=app_args, variables=variables), means.rm_heard(bridge)
     )
     if isinstance(outcome, Refused):
         raise refusal(outcome)
@@ -92,9 +94,9 @@ async def dial_into_bridge(means: Placing, leg: CustomerLeg, bridge: BridgeId, c
     if not isinstance(outcome, Done):
         await _undo(ari, leg)
         raise NotDone(Refusal.GONE, f"The customer could not be joined to {bridge.id}: {outcome}")
-    if leg.hang_up_asked or not leg.rm_waits:
+    if leg.hang_up_asked or not leg.rm_waits or not heard:
         await _undo(ari, leg)
-        raise NotDone(Refusal.GONE, "It was hung up, or its RM went, before it was dialed.")
+        raise NotDone(Refusal.GONE, "It was hung up, or its RM went or fell silent, before it was dialed.")
     if means.gaps() != before:
         await _undo(ari, leg)
         raise NotDone(Refusal.LINK_DOWN, "The event stream was cut before it was dialed.")

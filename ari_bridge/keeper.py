@@ -90,11 +90,27 @@ class Keeper:
         if leg.sends_audio:
             await rm_leg.watch(leg, self._ari, self._clock, self._timings)
 
+    def _rm_in(self, bridge: BridgeId) -> RmLeg | None:
+        for leg in self.book.all():
+            if isinstance(leg, RmLeg) and leg.bridge == bridge and leg.state is LegState.JOINED:
+                return leg
+        return None
+
     def _rm_present(self, bridge: BridgeId) -> bool:
-        return any(
-            isinstance(leg, RmLeg) and leg.bridge == bridge and leg.state is LegState.JOINED
-            for leg in self.book.all()
-        )
+        return self._rm_in(bridge) is not None
+
+    async def rm_heard(self, bridge: BridgeId) -> bool:
+        """Whether the RM in a bridge is heard, asked when a customer is dialed into it. A second look follows
+        while it rings: together they find a phone that died before, long before the next polls would."""
+        leg = self._rm_in(bridge)
+        if leg is None or not await rm_leg.look(leg, self._ari, self._clock):
+            return False
+        self._work.spawn(self._look_again(leg), name=f"heard-{leg.leg.id}")
+        return True
+
+    async def _look_again(self, leg: RmLeg) -> None:
+        await self._clock.sleep(rm_leg.UNHEARD_S)
+        await rm_leg.look(leg, self._ari, self._clock)
 
     def _alive(self, leg: CustomerLeg, at: datetime) -> None:
         if leg.trunk is not None:

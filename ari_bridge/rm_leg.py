@@ -24,6 +24,8 @@ HOLD = "hold"
 NO_AUDIO = "no_audio"
 #: So many polls in a row without a packet: one may fall into a hiccup of the network.
 STILL_POLLS = 2
+#: A phone that sends audio sends a packet every 20 or 30 ms: without one for so long it is not heard now.
+UNHEARD_S = 0.3
 
 log = structlog.get_logger()
 
@@ -48,6 +50,8 @@ class RmLeg(Leg):
         self._on_answered = on_answered
         self._entered = False
         self._silent: set[str] = set()
+        self._received = -1
+        self._received_at = 0.0
 
     def on_ringing(self, at: datetime, *, early_media: bool) -> None:
         self.rang = True
@@ -80,6 +84,12 @@ class RmLeg(Leg):
     def on_hold(self, at: datetime, held: bool) -> None:
         self.on_silent(at, HOLD, held)
 
+    def on_counted(self, received: int, now_s: float) -> float:
+        """So many packets came from it so far. Returns for how long, in seconds, the count is known to stand."""
+        if received != self._received:
+            self._received, self._received_at = received, now_s
+        return now_s - self._received_at
+
     def on_silent(self, at: datetime, why: str, silent: bool) -> None:
         """One reason for silence came or went. Told at the first that comes and the last that goes."""
         if self.ended or silent is (why in self._silent):
@@ -91,6 +101,7 @@ class RmLeg(Leg):
             self._silent.discard(why)
         if was_silent is bool(self._silent):
             return
+        log.info("rm_leg_silent" if silent else "rm_leg_alive", leg=self.leg.id, why=why)
         if silent:
             self._emit(RmLegSilent(at=at, leg=self.leg, why=why))
         else:
@@ -113,16 +124,29 @@ async def join(leg: RmLeg, ari: Ari, clock: Clock) -> None:
 
 async def watch(leg: RmLeg, ari: Ari, clock: Clock, timings: Timings) -> None:
     """Count an RM's audio until the leg is over."""
-    last, still = -1, 0
+    still = 0
     while not leg.ended:
         await clock.sleep(timings.rtp_poll_s)
         statistics = await ari.rtp_statistics(leg.leg.id)
         if statistics is None or leg.ended:
             # No answer says nothing of the phone; the link watches over the PBX.
             continue
-        still = still + 1 if statistics.rxcount == last else 0
-        last = statistics.rxcount
+        still = still + 1 if leg.on_counted(statistics.rxcount, clock.monotonic()) > 0 else 0
         if still >= STILL_POLLS:
             leg.on_silent(clock.now(), NO_AUDIO, True)
         elif still == 0:
             leg.on_silent(clock.now(), NO_AUDIO, False)
+
+
+async def look(leg: RmLeg, ari: Ari, clock: Clock) -> bool:
+    """Whether the phone is heard, as far as one look at its count can tell; if not, it is told at once.
+
+    For the moments in which a customer is dialed to it: a phone that died since the last poll looks alive.
+    """
+    statistics = await ari.rtp_statistics(leg.leg.id) if leg.sends_audio else None
+    if statistics is None or leg.ended:
+        return not leg.ended
+    if leg.on_counted(statistics.rxcount, clock.monotonic()) < UNHEARD_S:
+        return True
+    leg.on_silent(clock.now(), NO_AUDIO, True)
+    return False
