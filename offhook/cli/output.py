@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,8 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -54,6 +57,10 @@ def shown(value: Any) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
+        case float():
+            return f"{value:.1f}"
+        case str() if _MOMENT.match(value):
+            return value[:19].replace("T", " ")
         case list() | tuple():
             return ", ".join(map(shown, value))
         case dict():
