@@ -188,12 +188,12 @@ class FakePbx:
         self._enter(channel)
         return channel
 
-    def stranger(self, app_args: str) -> FakeChannel:
+    def stranger(self, app_args: str, target: str = "s") -> FakeChannel:
         """A channel of Asterisk's own enters the application, as after a 302."""
         self._number += 1
         channel = FakeChannel(
             id=f"{int(self._now().timestamp())}.{self._number}",
-            name=f"Local/s@offhook-from-trunk-{self._number:08x};1",
+            name=f"Local/{target}@offhook-from-trunk-{self._number:08x};1",
             script=answers(),
             number=self._number,
             created=self._now(),

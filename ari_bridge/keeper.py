@@ -135,7 +135,8 @@ class Keeper:
 
     def stranger(self, event: StasisStart) -> None:
         channel = event.channel
-        why = f"nobody asked for {channel.name} in {channel.dialplan.context}"
+        # Not the whole name: that of a Local channel is the number it was redirected to.
+        why = f"nobody asked for a {channel.name.partition('/')[0]} channel in {channel.dialplan.context}"
         log.warning("stranger_hung_up", channel=channel.id, why=why)
         self._work.spawn(self._ari.hang_up(channel.id), name=f"stranger-{channel.id}")
         self._emit(StrangerHungUp(at=event.at, node=self._access.node, channel=channel.id, why=why))
