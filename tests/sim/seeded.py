@@ -116,7 +116,7 @@ class _Seeded:
         self.ledger = Ledger(world, after_lost_s=AFTER_LOST_S)
         world.pbx.behave = self._behave
         world.db.before = self._before
-        await self._boot()
+        await self._start()
         # One after the other in the list: the order of tasks is a part of the story.
         lives = [asyncio.create_task(self._rm(rm_id), name=f"rm-{rm_id}") for rm_id in world.rm_ids] + [
             asyncio.create_task(self._undertaker(), name="undertaker"),
@@ -194,15 +194,19 @@ class _Seeded:
             log.info("dialer_dies", act=world.process.last_act, acts=world.process.acts)
             await world.kill()
             await world.clock.sleep(self.rng.choice([0.2, 2.0, 30.0]))
-            while True:
-                boot = asyncio.create_task(self._boot(), name="boot")
-                try:
-                    await self._or_death(boot)
-                    break
-                except FoundationError as error:
-                    log.info("boot_failed", error=str(error))
-                    await world.kill()
-                    await world.clock.sleep(1.0)
+            await self._start()
+
+    async def _start(self) -> None:
+        """Until it is up, or died in the middle of it."""
+        while True:
+            boot = asyncio.create_task(self._boot(), name="boot")
+            try:
+                await self._or_death(boot)
+                return
+            except FoundationError as error:
+                log.info("boot_failed", error=str(error))
+                await self.world.kill()
+                await self.world.clock.sleep(1.0)
 
     async def _or_death(self, boot: asyncio.Task[None]) -> None:
         """Wait for a start, or for the death in the middle of it."""
