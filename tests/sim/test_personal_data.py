@@ -195,7 +195,8 @@ async def test_the_bridge_logs_no_number(logged: Logged) -> None:
         floor.customer_hangs_up(inbound)
         await floor.ended(called_back.leg)
         floor.pbx.world.stranger("customer,4F7K2QX9", target=number)
-        assert not any(canary in (await floor.wait_for(StrangerHungUp)).why for canary in CANARIES)
+        told = await floor.wait_for(StrangerHungUp)
+        assert not any(canary in told.why for canary in CANARIES)
     assert logged.lines
     assert logged.found() == set()
 
