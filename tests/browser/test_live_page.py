@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
@@ -78,6 +79,7 @@ class Floor:
         self.complaints = Complaints()
         self._browser = browser
         self._runner: web.AppRunner | None = None
+        self._pages: list[Page] = []
         self.port = 0
 
     async def serve(self) -> None:
@@ -86,6 +88,11 @@ class Floor:
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
         self.port = self._runner.addresses[0][1]
+
+    async def leave(self) -> None:
+        """Everybody closes their windows."""
+        for page in self._pages:
+            await page.context.close()
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -96,6 +103,7 @@ class Floor:
         name = f"{role}one"
         await self.site.account(role, name)
         page = await new_page(self._browser, f"http://127.0.0.1:{self.port}", self.complaints)
+        self._pages.append(page)
         await page.goto("/")
         await page.get_by_label("Name").fill(name)
         await page.get_by_label("Password").fill(PASSWORD)
@@ -114,13 +122,14 @@ class Floor:
             await close_sockets(app, token)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def floor(tmp_path: Path, browser: Browser) -> AsyncIterator[Floor]:
     async with open_site(tmp_path) as site:
         await site.campaign("spring")
         floor = Floor(site, browser)
         await floor.serve()
         yield floor
+        await floor.leave()
         await floor.stop()
         assert floor.complaints.heard == []
 
