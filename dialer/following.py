@@ -68,6 +68,8 @@ async def _heard(call: CallInHand, event: LegEvent, deadline: float | None) -> f
             call.rang_at = call.clock.monotonic()
             call.step(CallState.RINGING, at=at)
             call.learn(ringing_at=at)
+            # Written now and not with the end: should the dialer die, a call that rang is an attempt.
+            call.note()
             if call.ended_by is None:
                 return call.timing.ring_deadline(decided_at=call.decided_at, rang_at=call.rang_at)
         case LegAnswered(at=at, joined=joined):

@@ -178,6 +178,7 @@ async def _close(engine: Engine, fate: CallFate, row: Any, desk: Desk | None) ->
         engine.means.ids,
         engine.means.rules,
         was_up=fate.leg is not None and fate.leg.state is SurveyedState.UP,
+        rang=fate.leg is not None and fate.leg.state is SurveyedState.RINGING,
         for_wrap_up=talked,
     )
     if talked and desk is not None:
