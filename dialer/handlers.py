@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
+
+from sqlalchemy import Connection
 
 from dialer.by_hand import prepare_by_hand
 from dialer.calls import find_call
@@ -18,6 +21,7 @@ from dialer.halts import lift_halt, order_halt
 from dialer.orders import Cancel, Confirm, Extend, GiveOutcome, HangUpOrder, Order, Stop
 from dialer.pacer import END_OF_LIST, Pacer, claim_for
 from dialer.shifts import open_shift
+from foundation import audit
 from foundation.commands import CommandBus
 from foundation.errors import DatabaseError
 from profiler.rms import find
@@ -27,6 +31,8 @@ from vocabulary.errors import IllegalMove
 from vocabulary.states import CampaignState, PacingMode, RmState
 
 DONE = Reply(done=True)
+
+_CampaignCommand = c.StartCampaign | c.PauseCampaign | c.StopCampaign
 
 
 def refuse(reason: str, sentence: str) -> Reply:
@@ -254,15 +260,16 @@ class Handlers:
     # --- campaigns and the halt ---------------------------------------------------------------------
 
     async def start_campaign(self, command: c.StartCampaign) -> Reply:
-        return await self._move_campaign(command.campaign_id, CampaignState.RUNNING)
+        return await self._move_campaign(command, CampaignState.RUNNING)
 
     async def pause_campaign(self, command: c.PauseCampaign) -> Reply:
-        return await self._move_campaign(command.campaign_id, CampaignState.PAUSED)
+        return await self._move_campaign(command, CampaignState.PAUSED)
 
     async def stop_campaign(self, command: c.StopCampaign) -> Reply:
-        return await self._move_campaign(command.campaign_id, CampaignState.STOPPED)
+        return await self._move_campaign(command, CampaignState.STOPPED)
 
-    async def _move_campaign(self, campaign_id: int, new: CampaignState) -> Reply:
+    async def _move_campaign(self, command: _CampaignCommand, new: CampaignState) -> Reply:
+        campaign_id = command.campaign_id
         campaign = self._engine.campaigns.get(campaign_id)
         if campaign is None:
             await self._pacer.refresh_campaigns()
@@ -271,7 +278,7 @@ class Handlers:
             return refuse("no_campaign", "There is no such campaign.")
         try:
             require_built(campaign.mode)
-            moved = await self._means.db.write(move_campaign, campaign_id, new, self._means.clock.now())
+            moved = await self._means.db.write(_move, command, new, self._means.clock.now())
         except (DialerError, IllegalMove) as error:
             return refuse("not_possible", str(error))
         self._pacer.campaign_moved(moved)
@@ -280,21 +287,30 @@ class Handlers:
     async def halt(self, command: c.Halt) -> Reply:
         """The flag first, then the ringing calls, then the record: the INVITEs stop before anything is written."""
         self._engine.halted = command.reason
+        self._engine.publish_floor()
         for desk in list(self._engine.desks.values()):
             if desk.call is not None:
                 desk.call.give(Stop(reason=f"Everything was stopped: {command.reason}"))
-        await self._means.journal.write(order_halt, "operator", command.reason, self._means.clock.now())
+        await self._means.journal.write(order_halt, command.by, command.reason, self._means.clock.now())
         return DONE
 
     async def lift(self, command: c.LiftHalt) -> Reply:
-        await self._means.db.write(lift_halt, "operator", self._means.clock.now())
+        await self._means.db.write(lift_halt, command.by, self._means.clock.now())
         self._engine.halted = ""
+        self._engine.publish_floor()
         self._pacer.poke()
         return DONE
 
     def _desk(self, rm_id: int) -> Desk | None:
         desk = self._engine.desks.get(rm_id)
         return None if desk is None or desk.state is RmState.OFFLINE else desk
+
+
+def _move(conn: Connection, command: _CampaignCommand, new: CampaignState, now: datetime) -> Campaign:
+    """Move a campaign by somebody's order, which is audited."""
+    moved = move_campaign(conn, command.campaign_id, new, now)
+    audit.record(conn, now, actor=command.by, action=command.kind, subject=f"campaign:{moved.name}")
+    return moved
 
 
 def _guarded(handler: Callable[[Any], Awaitable[Reply]]) -> Callable[[Any], Awaitable[Reply]]:

@@ -129,11 +129,10 @@ class MainProcess:
 
     def condition(self) -> Condition:
         """How the installation is, for ``offhook status`` and load balancers."""
-        floor = self.system.live.snapshot("floor").data
-        reasons = [] if floor.get("blocked") is None else [str(floor["blocked"])]
-        reasons += [
-            f"Trunk {trunk} is not used: {why}" for trunk, why in floor.get("trunk_problems", {}).items()
-        ]
+        engine = self.system.dialer.engine
+        blocked = engine.dialing_blocked()
+        reasons = [] if blocked is None else [blocked]
+        reasons += [f"Trunk {trunk} is not used: {why}" for trunk, why in engine.trunk_problems.items()]
         return Condition(reasons=tuple(reasons), stopping=self._stopping)
 
     def _rms_changed(self) -> None:

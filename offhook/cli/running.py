@@ -81,7 +81,6 @@ def _write_past_it(settings: Settings, reason: str | None) -> None:
     from sqlalchemy import create_engine
 
     from dialer.halts import lift_halt, order_halt
-    from foundation import audit
     from foundation.clock import SystemClock
 
     if not settings.database_path.exists():
@@ -92,17 +91,8 @@ def _write_past_it(settings: Settings, reason: str | None) -> None:
         with engine.begin() as conn:
             # Takes the write lock first: the audit's next number is read under it.
             if reason is not None:
-                order_halt(conn, "operator", reason, now)
+                order_halt(conn, "operator", reason, now, chain="operator")
             else:
-                lift_halt(conn, "operator", now)
-            audit.record(
-                conn,
-                now,
-                actor="operator",
-                action="halt" if reason is not None else "halt.lift",
-                subject="floor",
-                reason=reason or "",
-                chain="operator",
-            )
+                lift_halt(conn, "operator", now, chain="operator")
     finally:
         engine.dispose()

@@ -114,7 +114,6 @@ def _tell_passwords(made: list[NewAccount]) -> None:
         click.echo("One-time passwords, told only now; the first login asks for a new one:")
         for one in made:
             click.echo(f"    {one.name:<8}{one.one_time_password}    ({one.role})")
-        click.echo("Another one: offhook accounts reset NAME")
 
 
 def _welcome(settings: Settings, person: str, robots: tuple[str, ...]) -> None:
@@ -124,7 +123,7 @@ Offhook runs. The console is at {_address(settings)}
 
 The campaign "sample" dials invented customers; {", ".join(robots)} are simulated RMs.
 You can be the RM {person}: log in and start a shift in "sample", or in "sample-preview", where you say when to
-call. The phone answers by itself.
+call. The phone answers by itself. A new one-time password: offhook accounts reset NAME
 
 The log is {settings.logging.file}. Ctrl-C stops everything that was started here."""
     )
