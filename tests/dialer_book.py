@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from crm.customers import add
+from crm.tables import number_lock
 from crm.testing import connection, field_cipher, new_customer
 from dialer.begin import Beginning, begin_dialing
 from dialer.calls import Move, find_call
@@ -175,6 +176,16 @@ class Book:
             .order_by(outbox.c.seq)
         )
         return [decode(kind, body) for kind, body in rows]
+
+    def locked(self, at: datetime | None = None) -> list[str]:
+        """Who has a number locked, now or at another time."""
+        return list(
+            self.conn.scalars(
+                select(number_lock.c.holder)
+                .where(number_lock.c.until > (at or self.now))
+                .order_by(number_lock.c.holder)
+            )
+        )
 
     def later(self, **span: float) -> None:
         """Let time pass."""

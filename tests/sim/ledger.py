@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -54,7 +55,7 @@ class Ledger:
 
     async def audit(self) -> list[str]:
         """Everything that does not hold at the end."""
-        self.broken += await self._world.db.read(_of_the_record, self._after_lost_s)
+        self.broken += await self._world.db.read(_of_the_record, self._world.clock.now(), self._after_lost_s)
         self._legs()
         self._desks()
         return self.broken
@@ -94,7 +95,7 @@ def peek_anybody_waiting(conn: Connection) -> bool:
     return conn.execute(found).first() is not None
 
 
-def _of_the_record(conn: Connection, after_lost_s: float) -> list[str]:
+def _of_the_record(conn: Connection, now: datetime, after_lost_s: float) -> list[str]:
     broken: list[str] = []
     calls = list(conn.execute(select(call).order_by(call.c.claimed_at, call.c.call_id)))
     final = [str(state) for state in FINAL_CALL_STATES]
@@ -111,12 +112,8 @@ def _of_the_record(conn: Connection, after_lost_s: float) -> list[str]:
                 and (later.dialed_at - row.ended_at).total_seconds() < after_lost_s
             ]
     broken += [f"session of {session.call_id} is open" for session in open_sessions(conn)]
-    # A number that was given up unheard may still ring: it is meant to stay locked for a while.
-    given_up = {
-        row.call_id for row in calls if row.disposition in (Disposition.CARRIER_FAILED, Disposition.CANCELLED)
-    }
-    locked = set(conn.scalars(select(number_lock.c.holder).order_by(number_lock.c.holder)))
-    broken += [f"a number is locked by {holder}" for holder in sorted(locked - given_up)]
+    locked = select(number_lock.c.holder).where(number_lock.c.until > now).order_by(number_lock.c.holder)
+    broken += [f"a number is locked by {holder}" for holder in conn.scalars(locked)]
     if waiting := undelivered_count(conn, ["profiler"]):
         broken.append(f"{waiting} events are not delivered, {parked_count(conn)} set aside")
     broken += _entries(conn, calls)

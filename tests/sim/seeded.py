@@ -19,6 +19,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from dialer.campaigns import CampaignPolicy
+from dialer.finish import GHOST_RING
 from dialer.telephony import DialCustomer, LegId, Refusal, TrunkHealth
 from dialer.testing import (
     BUSY,
@@ -419,7 +420,7 @@ class _Seeded:
                 not desk.busy and desk.state is not RmState.WRAP_UP for desk in dialer.engine.desks.values()
             )
             if self.calm and at_rest and not await self.ledger.anybody_waiting():
-                # Time for the last events, phones and notes.
-                await world.clock.sleep(40.0)
+                # Time for the last events, phones and notes, and for the phones that may still ring.
+                await world.clock.sleep(40.0 + GHOST_RING.total_seconds())
                 return
         raise AssertionError(f"seed {self.seed}: the lists never came to their end")

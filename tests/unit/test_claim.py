@@ -13,7 +13,7 @@ from sqlalchemy import select
 from crm.locks import lock_number, unlock_number
 from crm.numbers import mark_number
 from crm.suppression import Source, suppress, this_customer
-from crm.tables import customer_number, number_lock
+from crm.tables import customer_number
 from dialer.campaigns import CampaignPolicy, move_campaign
 from dialer.claim import Claim, ListOver, NothingDue
 from dialer.halts import lift_halt, order_halt
@@ -38,7 +38,7 @@ def test_a_claim_is_everything_a_call_needs() -> None:
         assert entry is not None
         assert (entry.state, entry.lease_call_id) == (EntryState.LEASED, claim.call_id)
         assert find_session(it.conn, claim.call_id) is not None
-        assert it.conn.scalars(select(number_lock.c.holder)).all() == [claim.call_id]
+        assert it.locked() == [claim.call_id]
         assert [event.call_id for event in it.events(CallClaimed)] == [claim.call_id]
         assert NUMBER not in repr(claim)
 
@@ -92,7 +92,7 @@ def test_whom_waiting_would_not_help_leaves_the_list(
 
 
 def _nothing_remains(it: Book) -> None:
-    assert not it.conn.scalars(select(number_lock.c.holder)).all()
+    assert it.locked() == []
     assert not open_sessions(it.conn)
     assert not it.events(CallClaimed)
 
@@ -155,7 +155,7 @@ def test_one_phone_of_two_customers_is_locked_for_one_call() -> None:
         entry = it.entry(second)
         assert entry is not None
         assert entry.next_at == it.now + timedelta(minutes=2)
-        assert it.conn.scalars(select(number_lock.c.holder)).all() == [first.call_id]
+        assert it.locked() == [first.call_id]
 
 
 def test_who_may_not_be_called_now_is_passed_over() -> None:

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from crm.interactions import timeline
-from crm.tables import customer_number, number_lock
+from crm.tables import customer_number
 from dialer.campaigns import CampaignPolicy
+from dialer.finish import GHOST_RING
 from dialer.salvage import close_open_call
 from profiler.sessions import CloseReason, find_session
 from tests.dialer_book import Book, book
@@ -49,7 +50,7 @@ def test_a_call_without_a_talk_is_settled_whole(disposition: Disposition) -> Non
         rule = RULES[disposition]
         assert (row.state, row.disposition) == (CallState.NOT_CONNECTED, disposition)
         assert row.counted == rule.counts_as_attempt
-        assert not it.conn.scalars(select(number_lock.c.holder)).all()
+        assert it.locked(it.now + GHOST_RING) == []
         session = find_session(it.conn, claim.call_id)
         assert session is not None
         assert session.close_reason is CloseReason.NOT_CONNECTED
@@ -109,7 +110,7 @@ def test_a_talk_keeps_its_entry_until_the_outcome() -> None:
         entry = it.entry(customer_id)
         assert entry is not None
         assert entry.state is EntryState.LEASED
-        assert not it.conn.scalars(select(number_lock.c.holder)).all()
+        assert it.locked() == []
         assert len(it.events(CallAnswered)) == len(it.events(CallEnded)) == 1
 
 
