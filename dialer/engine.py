@@ -35,6 +35,7 @@ from dialer.telephony import (
     TrunkHealth,
 )
 from dialer.views import desk_view, floor_view
+from foundation.db.seam import Health
 from foundation.live import LiveBus
 from foundation.tasks import TaskOwner
 from vocabulary.states import RmState
@@ -177,7 +178,7 @@ class Engine:
             return "The system is being stopped."
         if self._link_down:
             return self._link_down
-        if self.means.journal.unwell:
+        if self.means.journal.unwell or self.means.db.health is Health.UNWELL:
             return "The database cannot be written right now, so nobody is dialed."
         return None
 

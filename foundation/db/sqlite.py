@@ -168,7 +168,9 @@ class SqliteWriter:
         took_s = self._clock.monotonic() - began
         if first.priority is Priority.BULK and took_s > BULK_LIMIT_S:
             log.warning("database_bulk_unit_long", unit=first.name, took_ms=round(took_s * 1000, 1))
-        self._set_health(Health.WELL)
+        if self._health is Health.UNWELL:
+            # These units may have found room where those of a whole call would find none.
+            self._probe()
         resolve_all(units)
 
     def _run(self, unit: Unit) -> None:
@@ -193,7 +195,7 @@ class SqliteWriter:
         resolve_all(units)
 
     def _probe(self) -> None:
-        """While unwell and nobody writes: see whether 64 KiB can be written."""
+        """While unwell: see whether 64 KiB can be written; only that makes it well."""
         try:
             for step in (_fill, _empty):
                 self._conn.begin()

@@ -244,6 +244,21 @@ async def test_a_full_disk_fails_the_units_and_is_noticed_when_there_is_room(wri
     assert len(await writer.read(notes)) == 1
 
 
+async def test_a_small_unit_does_not_make_a_full_disk_well(writer: SqliteWriter) -> None:
+    """What still finds a little room is written, and yet nobody relies on the disk before a probe fits."""
+
+    def limit_pages(conn: Connection, extra: int) -> None:
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+        conn.exec_driver_sql(f"PRAGMA max_page_count={pages + extra}")
+
+    await writer.write(limit_pages, 0)
+    with pytest.raises(DatabaseFull):
+        await writer.write(add, "x" * 100_000)
+    await writer.write(add, "small")
+    assert await writer.read(notes) == ["small"]
+    assert writer.health is Health.UNWELL
+
+
 async def test_an_unwell_database_is_probed_until_it_is_well(writer: SqliteWriter, path: Path) -> None:
     """With nobody writing, the end of a lock is still noticed."""
     well = asyncio.Event()
