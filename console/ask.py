@@ -113,28 +113,19 @@ class Ask:
         return result
 
     async def send(self, command: Command) -> Reply:
-        """Have the dialer do something.
+        """Have the dialer do something in the name of who asks; what is audited it audits itself.
 
         Raises:
             CommandRefused: it was not done.
             CommandTimedOut: whether it was done is not known.
         """
         self.progress = Progress.SENT
-        reply = await self.parts.bus.send(command, key=self.key)
+        reply = await self.parts.bus.send(replace(command, by=self.actor.name), key=self.key)
         if not reply.done:
             if reply.reason != "failed":
                 self.progress = Progress.NOTHING
             raise CommandRefused(reply)
         self.progress = Progress.WRITTEN
-        return reply
-
-    async def send_audited(self, command: Command, subject: str, reason: str = "") -> Reply:
-        """``send`` for the acts of supervisors and administrators. The deed is not undone for want of its record."""
-        reply = await self.send(command)
-        try:
-            await self.parts.db.write(self.record, command.kind, subject, reason=reason)
-        except DatabaseError as error:
-            log.error("act_not_audited", actor=self.actor.name, action=command.kind, error=str(error))
         return reply
 
     def record(

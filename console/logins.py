@@ -16,7 +16,7 @@ from accounts.logins import Login
 from accounts.passwords import OWASP, SALT_BYTES, Cost, check_new_password, hash_password, password_fits
 from console.ask import Ask
 from console.errors import NotAllowed, NotLoggedIn
-from console.guard import require_safe_line
+from console.guard import address_of, require_safe_line
 from console.parts import Passwords
 from foundation import audit
 from foundation.ids import IdSource
@@ -49,10 +49,11 @@ async def log_in(ask: Ask, name: str, password: str, old_token: str | None) -> t
     """
     require_safe_line(ask.request)
     parts, now = ask.parts, ask.parts.clock.now()
-    login = await parts.db.write(logins.begin, name, ask.request.remote or "", now)
+    login = await parts.db.write(logins.begin, name, address_of(ask.request), now)
     fits = await parts.passwords.verify(login.password_hash, password)
     if not fits or login.account is None:
         log.info("login_failed", pii_name=name)
+        await parts.db.write(_refused, "login.failed", login, address_of(ask.request), now)
         raise NotLoggedIn(WRONG_LOGIN, reason="wrong_password")
     token = await ask.write(
         _open_session, login, parts.ids, now, parts.settings.console.session_max_s, old_token
@@ -79,8 +80,9 @@ async def change_password(ask: Ask, old: str, new: str) -> None:
     if actor.account_id is None:
         raise NotAllowed("The operator's socket has no account, so it has no password.")
     now = parts.clock.now()
-    login = await parts.db.write(logins.begin, actor.name, ask.request.remote or "", now)
+    login = await parts.db.write(logins.begin, actor.name, address_of(ask.request), now)
     if not await parts.passwords.verify(login.password_hash, old):
+        await parts.db.write(_refused, "password.refused", login, address_of(ask.request), now)
         raise NotAllowed("The old password is wrong; it was not changed.", reason="wrong_password")
     check_new_password(new, actor.name)
     if new == old:
@@ -98,6 +100,19 @@ def _open_session(
         sessions.revoke(conn, old_token)
     audit.record(conn, now, actor=found.name, action="login", subject=f"account:{found.id}")
     return sessions.create(conn, ids, found.id, now, max_s=max_s)
+
+
+def _refused(conn: Connection, action: str, login: Login, address: str, now: datetime) -> None:
+    """A wrong password. What was typed for a name that nobody has is not kept: it may be a password."""
+    known = login.account
+    audit.record(
+        conn,
+        now,
+        actor=known.name if known is not None else "nobody",
+        action=action,
+        subject=f"account:{known.id}" if known is not None else "account",
+        detail={"address": address},
+    )
 
 
 def _end_session(conn: Connection, token: str, name: str, now: datetime) -> None:

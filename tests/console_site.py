@@ -113,6 +113,7 @@ class Site:
     ring: KeyRing
     condition: list[Condition]
     runners: list[JobRunner]
+    phones_told: list[None]  #: once for each time the PBX was to learn of RMs' phones
     open_clients: list[TestClient[Any, Any]]
     server: TestServer
     workers: ThreadPoolExecutor
@@ -234,8 +235,17 @@ async def open_site(folder: Path, *, clock: FakeClock | SystemClock | None = Non
     workers = ThreadPoolExecutor(1)
     condition = [Condition()]
     runners: list[JobRunner] = []
+    phones_told: list[None] = []
     settings = Settings.model_validate(
-        {"profile": "sample", "state_dir": str(folder), "pbx": {"caller_ids": [OUR_NUMBER]}}
+        {
+            "profile": "sample",
+            "state_dir": str(folder),
+            "pbx": {"caller_ids": [OUR_NUMBER]},
+            "trunks": [
+                {"name": "spare", "host": "127.0.0.1", "priority": 20},
+                {"name": "main", "host": "127.0.0.1", "priority": 10},
+            ],
+        }
     )
     parts = ConsoleParts(
         db=db,
@@ -247,6 +257,7 @@ async def open_site(folder: Path, *, clock: FakeClock | SystemClock | None = Non
         clock=clock,
         passwords=worker_passwords(workers, ids, TESTS_ONLY),
         condition=lambda: condition[0],
+        rms_changed=lambda: phones_told.append(None),
         wake_jobs=lambda: next((runner.wake() for runner in runners), None),
     )
     server = TestServer(make_app(parts))
@@ -262,6 +273,7 @@ async def open_site(folder: Path, *, clock: FakeClock | SystemClock | None = Non
         ring=ring,
         condition=condition,
         runners=runners,
+        phones_told=phones_told,
         open_clients=[],
         server=server,
         workers=workers,

@@ -130,27 +130,21 @@ async def show(ask: Ask) -> CampaignDetail:
 async def start(ask: Ask) -> Done:
     """Begin or resume dialing."""
     found = await ask.read(find_campaign, which(ask.path("campaign")))
-    return Done.of(
-        await ask.send_audited(c.StartCampaign(campaign_id=found.id), subject=f"campaign:{found.name}")
-    )
+    return Done.of(await ask.send(c.StartCampaign(campaign_id=found.id)))
 
 
 @routes.post("/campaigns/{campaign}/pause", reply=Done)
 async def pause(ask: Ask) -> Done:
     """No new calls; calls in progress go on."""
     found = await ask.read(find_campaign, which(ask.path("campaign")))
-    return Done.of(
-        await ask.send_audited(c.PauseCampaign(campaign_id=found.id), subject=f"campaign:{found.name}")
-    )
+    return Done.of(await ask.send(c.PauseCampaign(campaign_id=found.id)))
 
 
 @routes.post("/campaigns/{campaign}/stop", reply=Done)
 async def stop(ask: Ask) -> Done:
     """End it for good."""
     found = await ask.read(find_campaign, which(ask.path("campaign")))
-    return Done.of(
-        await ask.send_audited(c.StopCampaign(campaign_id=found.id), subject=f"campaign:{found.name}")
-    )
+    return Done.of(await ask.send(c.StopCampaign(campaign_id=found.id)))
 
 
 @routes.post("/campaigns/{campaign}/lists", body=ListsAsked, reply=Started, status=202)

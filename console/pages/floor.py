@@ -44,13 +44,13 @@ async def floor(ask: Ask) -> web.Response:
 async def halt(ask: Ask) -> web.StreamResponse:
     """Stop everything."""
     reason = (await form(ask, HaltForm)).reason
-    return await _order(ask, c.Halt(reason=f"{reason} ({ask.actor.name})"), "floor", reason)
+    return await _order(ask, c.Halt(reason=f"{reason} ({ask.actor.name})"))
 
 
 @routes.post("/floor/lift", media=Media.HTML)
 async def lift(ask: Ask) -> web.StreamResponse:
     """Allow dialing again."""
-    return await _order(ask, c.LiftHalt(), "floor")
+    return await _order(ask, c.LiftHalt())
 
 
 @routes.post("/floor/{campaign}/{move}", media=Media.HTML)
@@ -60,12 +60,12 @@ async def move_campaign(ask: Ask) -> web.StreamResponse:
     if move is None or not campaign.isdecimal():
         raise NotThere("There is nothing at this address.")
     found = await ask.read(find_campaign, int(campaign))
-    return await _order(ask, move(campaign_id=found.id), f"campaign:{found.name}")
+    return await _order(ask, move(campaign_id=found.id))
 
 
-async def _order(ask: Ask, command: c.Command, subject: str, reason: str = "") -> web.StreamResponse:
+async def _order(ask: Ask, command: c.Command) -> web.StreamResponse:
     try:
-        await ask.send_audited(command, subject, reason)
+        await ask.send(command)
     except CommandRefused as refused:
         return await _floor_page(ask, status=refused.status, alert=refused.sentence)
     return see_other("/floor")

@@ -112,6 +112,22 @@ async def test_guessing_is_braked(site: Site) -> None:
     assert answer.status == 200
 
 
+async def test_behind_a_proxy_everybody_has_an_address_of_their_own(site: Site) -> None:
+    """Who guesses is braked, not everybody behind the proxy; what a client itself claims does not count."""
+    await site.account(Role.RM, "anna")
+    visitor = await site.visitor()
+
+    async def log_in(password: str, forwarded: str) -> int:
+        headers = {**OURS, "X-Forwarded-For": forwarded}
+        body = {"name": "anna", "password": password}
+        return (await visitor.post("/api/v1/login", body, headers=headers)).status
+
+    for number in range(5):
+        assert await log_in("guess", f"10.9.9.{number}, 203.0.113.7") == 401
+    assert await log_in(PASSWORD, "203.0.113.7") == 429
+    assert await log_in(PASSWORD, "198.51.100.1") == 200
+
+
 async def test_a_one_time_password_must_be_changed_first(site: Site) -> None:
     """Then everything is open, without logging in again."""
     await site.account(Role.RM, "anna", must_change=True)
