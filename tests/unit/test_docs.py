@@ -7,7 +7,9 @@ import configparser
 import importlib
 import re
 import shlex
+import shutil
 import subprocess
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -18,11 +20,13 @@ from pathlib import Path
 import click
 import pytest
 
+from config.load import load
 from config.settings import Settings
 from dialer.campaigns import CampaignPolicy
 from foundation.db.inline import Inline
 from offhook.cli.main import offhook
 from offhook.demo.facts import Outside, read_facts
+from scripts_store.store import SAMPLES, Store
 from tools.reference import PAGES, cli_contexts
 from vocabulary import outcomes, states
 from vocabulary.call_id import parse_call_id, show_call_id
@@ -237,6 +241,30 @@ def test_every_call_id_in_the_documentation_is_one() -> None:
     ]
     assert shown
     assert {show_call_id(parse_call_id(call_id)) for call_id in shown} == set(shown)
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language, also those inside a list."""
+    found = re.findall(
+        rf"^( *)```{language}\n(.*?)^ *```$", path.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    return [textwrap.dedent(block) for _, block in found]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/howto").glob("*.md")), ids=name_of)
+def test_settings_that_are_shown_can_be_used(path: Path, tmp_path: Path) -> None:
+    """Each example is a whole settings file."""
+    for block in blocks(path, "toml"):
+        (tmp_path / "offhook.toml").write_text(block)
+        load(tmp_path / "offhook.toml", {})
+
+
+def test_the_script_that_is_shown_can_be_used(tmp_path: Path) -> None:
+    """It is sound beside the shipped samples, and newer than the one it was made from."""
+    shutil.copytree(SAMPLES, tmp_path, dirs_exist_ok=True)
+    (block,) = blocks(ROOT / "docs/howto/write-a-script.md", "yaml")
+    (tmp_path / "mine.yaml").write_text(block)
+    assert {script.version for script in Store.load(tmp_path).scripts()} == {2}
 
 
 # --- names of the code -------------------------------------------------------------------------------
