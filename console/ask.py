@@ -7,7 +7,7 @@ It remembers how far it got, so that a fault afterwards can be told truly: nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -19,7 +19,6 @@ from accounts.permissions import Permission, Role, may
 from console.errors import NotAllowed, NotPossible, NotThere, Refused, WrongInput
 from console.parts import ConsoleParts
 from foundation import audit
-from foundation.errors import DatabaseError
 from profiler import rms
 from profiler.rms import Rm, RmStanding
 from vocabulary.commands import Command, Reply

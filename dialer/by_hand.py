@@ -12,6 +12,7 @@ from crm.numbers import customers_of
 from crm.records import NewCustomer, number_blind
 from dialer.campaigns import Campaign
 from dialer.rules import DialingRules
+from foundation import audit
 from lawful.errors import BadNumber
 from lawful.numbers import country_of, parse, verdict
 from profiler.building import add_customer
@@ -24,7 +25,7 @@ SOURCE = "by hand"
 def prepare_by_hand(
     conn: Connection, command: PlaceCall, campaign: Campaign, now: datetime, rules: DialingRules
 ) -> int | str:
-    """The customer to call, open in the RM's list; or why it may not be, in words (and nothing is written)."""
+    """The customer to call, open in the RM's list; or why it may not be, in words. What is done is audited."""
     try:
         e164 = parse(command.pii_number, sample_prefixes=rules.numbers.sample_prefixes)
     except BadNumber as error:
@@ -59,4 +60,13 @@ def prepare_by_hand(
         add_customer(conn, campaign.needs(), customer_id, now, command.rm_id)
     elif (owner.rm_id, owner.campaign_id) != (command.rm_id, campaign.id):
         return "This customer is open in another list; nobody may be called twice."
+    # The number itself is the customer's, whose record is named.
+    audit.record(
+        conn,
+        now,
+        actor=command.by,
+        action=command.kind,
+        subject=f"customer:{customer_id}",
+        detail={"rm": command.rm_id, "campaign": campaign.name},
+    )
     return customer_id

@@ -9,18 +9,24 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from dialer.tables import halt
+from foundation import audit
 
 
-def order_halt(conn: Connection, actor: str, reason: str, now: datetime) -> None:
-    """Stop everything. A second halt on top of a standing one only adds its record."""
+def order_halt(conn: Connection, actor: str, reason: str, now: datetime, *, chain: str = "main") -> None:
+    """Stop everything, and audit who ordered it. A second halt on top of a standing one only adds its record.
+
+    ``chain``: of the audit, if it is not the main process that writes.
+    """
     conn.execute(insert(halt).values(at=now, actor=actor, reason=reason))
+    audit.record(conn, now, actor=actor, action="halt", subject="floor", reason=reason, chain=chain)
 
 
-def lift_halt(conn: Connection, actor: str, now: datetime) -> int:
-    """Allow dialing again; returns how many standing halts were lifted."""
+def lift_halt(conn: Connection, actor: str, now: datetime, *, chain: str = "main") -> int:
+    """Allow dialing again, and audit who did; returns how many standing halts were lifted."""
     result = conn.execute(
         update(halt).where(halt.c.lifted_at.is_(None)).values(lifted_at=now, lifted_by=actor)
     )
+    audit.record(conn, now, actor=actor, action="halt.lift", subject="floor", chain=chain)
     return result.rowcount
 
 

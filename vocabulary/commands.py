@@ -16,9 +16,13 @@ from vocabulary.outcomes import BreakReason, Outcome
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """The common part of every command. ``kind`` is its stable name on the wire."""
+    """The common part of every command. ``kind`` is its stable name on the wire.
+
+    Who asks is no part of what is asked: the same command from two people is the same command.
+    """
 
     kind: ClassVar[str] = "command"
+    by: str = field(default="system", compare=False)  #: the account's name, for the audit; or ``system``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

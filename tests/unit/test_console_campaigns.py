@@ -97,7 +97,7 @@ async def test_a_name_is_given_once(site: Site) -> None:
     ],
 )
 async def test_campaigns_are_moved_by_the_dialer(site: Site, move: str, command: c.Command) -> None:
-    """By number or name; audited when done, not when refused."""
+    """By number or name; the dialer is told who asks, and audits what it does."""
     visitor = await site.logged_in(Role.SUPERVISOR)
     await site.campaign("spring")
     for which in ("spring", "1"):
@@ -105,7 +105,7 @@ async def test_campaigns_are_moved_by_the_dialer(site: Site, move: str, command:
     site.dialer.replies[command.kind] = Reply(done=False, reason="not_possible", sentence="It is over.")
     assert (await visitor.post(f"/api/v1/campaigns/1/{move}")).status == 409
     assert site.dialer.told == [command] * 3
-    assert await acts(site) == [("supervisorone", f"campaign.{move}", "campaign:spring", "")] * 2
+    assert {told.by for told in site.dialer.told} == {"supervisorone"}
 
 
 @pytest.mark.parametrize(
@@ -170,16 +170,13 @@ async def test_a_name_that_is_taken_adds_nobody(site: Site) -> None:
 
 
 async def test_everything_is_stopped_and_allowed_again(site: Site) -> None:
-    """Who did it stands in the reason that every screen shows, and in the audit."""
+    """Who did it stands in the reason that every screen shows, and is told to the dialer for the audit."""
     visitor = await site.logged_in(Role.ADMIN)
     assert (await visitor.post("/api/v1/floor/halt", {"reason": "fire drill"})).status == 200
     assert (await visitor.post("/api/v1/floor/halt", {})).status == 422
     assert (await visitor.post("/api/v1/floor/lift")).status == 200
     assert site.dialer.told == [c.Halt(reason="fire drill (adminone)"), c.LiftHalt()]
-    assert await acts(site) == [
-        ("adminone", "halt", "floor", "fire drill"),
-        ("adminone", "halt.lift", "floor", ""),
-    ]
+    assert [told.by for told in site.dialer.told] == ["adminone"] * 2
 
 
 async def test_the_floor_as_it_is(site: Site) -> None:

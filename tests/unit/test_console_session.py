@@ -243,6 +243,25 @@ async def test_coming_and_going_is_audited(site: Site) -> None:
     assert acts == [("rmone", "login"), ("rmone", "password.change"), ("rmone", "logout")]
 
 
+async def test_wrong_passwords_are_audited_without_what_was_typed(site: Site) -> None:
+    """Whose account it was, if anybody's, and from where; a name nobody has may be a password, so it is not kept."""
+    visitor = await site.logged_in(Role.RM)
+    await visitor.post("/api/v1/password", {"old": "not the old one", "new": NEW})
+    for name in ("rmone", "hunter2hunter2"):
+        answer = await visitor.post("/api/v1/login", {"name": name, "password": "secret guess"})
+        assert answer.status == 401
+    entries = await site.db.read(
+        lambda conn: conn.execute(select(audit_entry).order_by(audit_entry.c.id)).mappings().all()
+    )
+    assert [(entry["actor"], entry["action"], entry["subject"]) for entry in entries[1:]] == [
+        ("rmone", "password.refused", "account:1"),
+        ("rmone", "login.failed", "account:1"),
+        ("nobody", "login.failed", "account"),
+    ]
+    assert {entry["detail"]["address"] for entry in entries[1:]} == {"127.0.0.1"}
+    assert not any(word in str(entries) for word in ("hunter2", "secret guess", "not the old one"))
+
+
 async def test_the_pages_log_in_and_out_too(site: Site) -> None:
     """By plain forms: wrong, right, out; what was typed as the name is kept, the password is not."""
     await site.account(Role.RM, "anna")
