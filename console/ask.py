@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-import structlog
 from aiohttp import web
 from sqlalchemy import Connection
 
@@ -25,7 +24,6 @@ from vocabulary.commands import Command, Reply
 
 P = ParamSpec("P")
 R = TypeVar("R")
-log = structlog.get_logger(__name__)
 
 #: Statuses of refused commands; whatever is not named is a matter of how things stand: 409.
 _STATUS_OF_REASON: Final = {
