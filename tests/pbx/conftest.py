@@ -8,6 +8,7 @@
 ``customer``    ``customer(Behaviour.BUSY)`` is a number that nobody has dialed yet and that behaves so
 ``until``       ``await until(lambda: ...)`` polls until it is true and gives its value, or fails at a deadline
 ``ari``         ``async with ari("offhook") as probe``: a bare ARI client with the events of that application
+``house``       another PBX and carrier, for whole campaigns one after the other (``recovery_floor.House``)
 ==============  ======================================================================================
 
 RMs: anna, ben, carl, dora. Trunks: ``carrier`` (by address), ``registered`` (the same, by registration). Our
@@ -33,8 +34,12 @@ import pytest
 from asterisk.carrier.mix import Behaviour, Mix, Rule, Span, Times
 from asterisk.carrier.spec import CarrierSpec
 from asterisk.lab import Lab, lab_specs, start_lab
+from asterisk.ports import free_port
 from asterisk.program import Program, find_program
 from asterisk.spec import PbxSpec
+from offhook.demo.plan import NAMES
+from offhook.lab_floor import LabFloor
+from tests.pbx.recovery_floor import House, house_specs
 
 CALLER_IDS = ("+4930123456", "+4930123457")
 RMS = ("anna", "ben", "carl", "dora")
@@ -97,6 +102,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Iterator[
     )
     running = asyncio.run(start_lab(*specs, program))
     yield running
+    asyncio.run(running.stop())
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Iterator[House]:
+    """PBX and carrier with twenty RMs, running; phones and dialers are the tests' own."""
+    folder = tmp_path_factory.mktemp("house")
+    running = asyncio.run(start_lab(*house_specs(folder / "lab", NAMES, free_port()), program))
+    yield House(floor=LabFloor(running), folder=folder)
     asyncio.run(running.stop())
 
 

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A campaign on a real PBX with a witness for every promise: the records, the carrier's log and the PBX itself.
+"""Whole campaigns on a real PBX, with a witness for every promise: the records, the carrier's log and the PBX.
 
-``Site`` is the campaign's records, made before anything runs; ``audit`` compares what they say with what the
-carrier saw. Both serve the recovery tests and the kill benchmark.
+``House`` is the PBX and the carrier, ``Site`` one campaign's records, ``Work`` a dialer at work on them in this
+process; ``kill_and_restart`` has it in a process of its own. They serve the recovery tests and the kill benchmark.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, func, select
-
 from ari_bridge.access import AriAccess
+from asterisk.carrier.carrier_log import CarrierEvent, Seen, invites, read_events
 from asterisk.carrier.mix import Behaviour, Mix, Rule, Span, Times
+from asterisk.carrier.spec import CarrierSpec
+from asterisk.lab import lab_specs
+from asterisk.spec import PbxSpec, TrunkSpec
 from config.settings import (
     DialingSettings,
     LawSettings,
@@ -29,26 +35,28 @@ from config.settings import (
 )
 from crm.customers import add
 from crm.records import NewCustomer, number_blind
-from crm.tables import number_lock
 from dialer.campaigns import CampaignPolicy, create_campaign
-from dialer.tables import call, call_move, campaign
-from foundation.db.sqlite_engine import sqlite_engine
-from foundation.outbox import parked_count, undelivered_count
-from foundation.tables import outbox
+from dialer.desk import Desk
+from foundation.clock import SystemClock
+from offhook.lab_floor import LabFloor
 from offhook.robots import Temper
-from offhook.system import CONSUMERS, System
+from offhook.system import System
 from profiler import rms
 from profiler.building import build
-from profiler.sessions import open_sessions
-from profiler.tables import target_entry
-from tests.pbx.dialer_process import DialerConfig
+from softphone.account import AutoAnswer, PhoneAccount, Server
+from softphone.driver import PhoneProcess
+from tests.pbx.campaign_audit import Audit, Records
+from tests.pbx.dialer_process import DialerConfig, DialerProcess, send_home, staff
+from vocabulary.commands import StartShift
 from vocabulary.dispositions import Disposition
-from vocabulary.events import CallEnded
-from vocabulary.states import FINAL_CALL_STATES, LIVE_CALL_STATES, CallState, EntryState, PacingMode
+from vocabulary.states import PacingMode
 
 CALLER_ID = "+99998000001"
 TIME_SCALE = 0.2
-TEMPER = Temper(reads_s=0.3, wraps_up_s=0.4, talks_at_most_s=6.0)
+TEMPER = Temper(reads_s=0.3, wraps_up_s=0.4, talks_at_most_s=4.0)
+
+DEADLINE_S = 60.0  # for anything that must happen
+POLL_S = 0.02
 
 PLACES = {behaviour: place for place, behaviour in enumerate(Behaviour)}
 BY_CHANCE = 99
@@ -94,6 +102,10 @@ class Site:
     def open(self, access: AriAccess | None = None) -> System:
         """A dialer on these records, not started; ``access``: another way to the PBX."""
         return System.open(self.settings, access or self.access)
+
+    def records(self) -> Records:
+        """The records as they are now, whoever has them open."""
+        return Records(self.settings.database_path, self.digits)
 
     def config(self, temper: Temper = TEMPER, seed: int = 1) -> DialerConfig:
         """For a dialer in a process of its own."""
@@ -177,148 +189,201 @@ async def make_site(
     )
 
 
-def on_node(access: AriAccess, serial: int) -> AriAccess:
-    """The same PBX under another node name: ids are never used twice, and every site begins its own count."""
-    return replace(access, node=f"n{serial}")
+# --- the house ------------------------------------------------------------------------------------------
 
 
-# --- what is going on -----------------------------------------------------------------------------------
+@dataclass(slots=True, kw_only=True)
+class House:
+    """PBX and carrier for many campaigns one after the other; each has records, a node name and numbers of its own."""
+
+    floor: LabFloor
+    folder: Path
+    serials: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def numbers(self, behaviour: Behaviour | None, count: int) -> list[str]:
+        """Fresh numbers of customers who behave so; None: by chance."""
+        return [number(behaviour, next(self.serials)) for _ in range(count)]
+
+    async def site(self, rm_names: Sequence[str], numbers: Sequence[str], **more: Any) -> Site:
+        """Records in a folder of their own."""
+        serial = next(self.serials)
+        access = replace(self.floor.access, node=f"n{serial}")
+        return await make_site(self.folder / f"s{serial}", access, rm_names=rm_names, numbers=numbers, **more)
+
+    async def phones(
+        self, names: Sequence[str], auto_answer: AutoAnswer = AutoAnswer.WHEN_ASKED
+    ) -> PhoneProcess:
+        """A process of registered phones."""
+        spec = self.floor.lab.pbx_spec
+        passwords = {rm.name: rm.password for rm in spec.rms}
+        phones = await PhoneProcess.start(
+            [
+                PhoneAccount(
+                    user=f"rm-{name}",
+                    password=passwords[name],
+                    server=Server(host=spec.sip.host, port=spec.sip.port),
+                    auto_answer=auto_answer,
+                )
+                for name in names
+            ]
+        )
+        await phones.registered(timeout_s=20)
+        return phones
+
+    def carrier_events(self, numbers: Iterable[str]) -> list[CarrierEvent]:
+        """What the carrier saw of these numbers."""
+        ours = {e164.lstrip("+") for e164 in numbers}
+        return [
+            event for event in read_events(self.floor.lab.carrier_spec.calls_file) if event.pii_number in ours
+        ]
+
+    def invites(self, numbers: Iterable[str]) -> Counter[str]:
+        """How often each of these numbers was dialed, as the carrier saw it."""
+        return invites(self.carrier_events(numbers))
+
+    async def channels(self) -> list[str]:
+        """The channels on the PBX, by name."""
+        said = await self.floor.lab.pbx.command("core show channels concise")
+        return [line.split("!")[0] for line in said.strip().splitlines()]
+
+
+def house_specs(state: Path, rm_names: Sequence[str], dead_port: int) -> tuple[PbxSpec, CarrierSpec]:
+    """PBX and carrier; the PBX has one trunk more, ``dead``: nobody is at its port."""
+    pbx, carrier = lab_specs(
+        state=state,
+        rms=rm_names,
+        mix=MIX,
+        randomness=random.SystemRandom(),
+        caller_ids=(CALLER_ID,),
+        company="Test Bank",
+    )
+    dead = TrunkSpec(name="dead", host="127.0.0.1", port=dead_port, qualify_s=0)
+    return replace(pbx, trunks=(*pbx.trunks, dead)), carrier
+
+
+async def until(found: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
+    """Poll until it is so; ``TimeoutError`` at the deadline."""
+    async with asyncio.timeout(deadline_s):
+        while not found():  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Now:
-    """The calls as the records have them."""
+class Kill:
+    """One kill of the dialer with live calls, and what became of them."""
 
-    states: Counter[str]
-    campaign_state: str
+    found: Audit
+    ringing: int
+    talking: int
+    adopted: int
+    blind_s: float  #: from the kill until the next dialer was ready
+
+
+async def kill_and_restart(
+    floor: LabFloor, site: Site, config: Path, *, live: int, kill_after_s: float, dead_s: float
+) -> Kill:
+    """Dial until ``live`` calls ring and talk, kill the dialer, start it again after ``dead_s``, play to the end."""
+    records = site.records()
+    dialer = await DialerProcess.start(config)
+    clock = SystemClock()
+    try:
+
+        def mixed() -> bool:
+            now = records.now()
+            return now.live == live and min(now.ringing, now.talking) >= live // 5
+
+        await until(mixed)
+        await asyncio.sleep(kill_after_s)
+        now = records.now()
+        killed_at = clock.monotonic()
+        await dialer.kill()
+        await asyncio.sleep(dead_s)
+        dialer = await DialerProcess.start(config)
+        blind_s = clock.monotonic() - killed_at
+        await until(lambda: records.now().over)
+        await dialer.go_home()
+        return Kill(
+            found=records.audit(invites(read_events(floor.lab.carrier_spec.calls_file))),
+            ringing=now.ringing,
+            talking=now.talking,
+            adopted=config.with_suffix(".log").read_text(errors="replace").count("call_adopted"),
+            blind_s=blind_s,
+        )
+    finally:
+        await dialer.kill()
+        records.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """A dialer at work in this process, and the witnesses."""
+
+    house: House
+    site: Site
+    system: System
+    records: Records
+    numbers: Sequence[str]
 
     @property
-    def live(self) -> int:
-        return sum(self.states[state] for state in LIVE_CALL_STATES)
+    def desks(self) -> dict[str, Desk]:
+        return {desk.rm.name: desk for desk in self.system.dialer.engine.desks.values()}
 
-    @property
-    def ringing(self) -> int:
-        return self.states[CallState.DIALING] + self.states[CallState.RINGING]
+    def dialed_after(self, at: datetime) -> int:
+        """INVITEs that the carrier saw later than a moment."""
+        events = self.house.carrier_events(self.numbers)
+        return sum(event.seen is Seen.INVITE and event.at > at for event in events)
 
-    @property
-    def talking(self) -> int:
-        return self.states[CallState.BRIDGED]
+    async def to_the_end(self) -> None:
+        """Until the lists are at their end and every RM has gone home; then everything must fit."""
+        await until(lambda: self.records.now().over)
+        await self.leave()
 
-    @property
-    def open(self) -> int:
-        return sum(count for state, count in self.states.items() if state not in FINAL_CALL_STATES)
-
-
-def now_of(conn: Connection) -> Now:
-    """Read it."""
-    counted = conn.execute(select(call.c.state, func.count()).group_by(call.c.state).order_by(call.c.state))
-    return Now(
-        states=Counter(dict(counted.tuples().all())),
-        campaign_state=conn.execute(select(campaign.c.state).order_by(campaign.c.id)).scalars().first() or "",
-    )
+    async def leave(self) -> None:
+        """Every RM goes home when no call is open; then everything must fit."""
+        await until(lambda: self.records.now().open == 0)
+        await send_home(self.system)
+        found = self.records.audit(self.house.invites(self.numbers))
+        assert found.broken == []
+        assert await self.house.channels() == []
 
 
-# --- what must be so when all is over -------------------------------------------------------------------
+@asynccontextmanager
+async def at_work(
+    house: House,
+    rm_names: Sequence[str],
+    numbers: Sequence[str],
+    *,
+    ari_port: int | None = None,
+    temper: Temper = TEMPER,
+    dial: bool = True,
+    **more: Any,
+) -> AsyncIterator[Work]:
+    """A dialer with simulated RMs; ``dial`` False: shifts are begun and the campaign is not."""
+    site = await house.site(rm_names, numbers, **more)
+    access = site.access
+    if ari_port is not None:
+        access = replace(access, url=f"http://127.0.0.1:{ari_port}/ari")
+    system = site.open(access)
+    records = site.records()
+    try:
+        await system.start()
+        if dial:
+            await staff(system, site.config(temper))
+        else:
+            for rm_id in site.rm_ids:
+                await system.bus.send(StartShift(rm_id=rm_id, campaign_id=site.campaign_id))
+        yield Work(house=house, site=site, system=system, records=records, numbers=numbers)
+    finally:
+        await system.stop()
+        records.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """What was found when all was over. ``broken``: promises not kept, in words; empty: all were."""
-
-    broken: list[str]
-    dialed: int
-    dispositions: Counter[str]
-    unseen: int  #: durable rows whose INVITE never left: the process died in between
-
-
-def audit(conn: Connection, digits: dict[str, str], invites: Counter[str]) -> Audit:
-    """Hold the records against each other and against the carrier's count of INVITEs by number."""
-    rows = conn.execute(select(call).order_by(call.c.claimed_at, call.c.call_id)).all()
-    dialed = [row for row in rows if row.dialed_at is not None]
-    by_number = Counter(digits[row.number_blind] for row in dialed)
-    broken = [
-        f"{number} was dialed {invites[number]} times for {by_number[number]} calls"
-        for number in sorted(invites)
-        if invites[number] > by_number[number]
-    ]
-    broken += [f"two calls at once to {digits[blind]}" for blind in _overlaps(dialed)]
-    broken += [
-        f"call {row.call_id} is still {row.state}" for row in rows if row.state not in FINAL_CALL_STATES
-    ]
-    broken += [f"call {row.call_id} has no disposition" for row in dialed if row.disposition is None]
-    ends = Counter(
-        conn.execute(
-            select(call_move.c.call_id)
-            .where(call_move.c.state.in_([CallState.ENDED, CallState.NOT_CONNECTED]))
-            .order_by(call_move.c.id)
-        ).scalars()
-    )
-    broken += [
-        f"call {row.call_id} ended {ends[row.call_id]} times" for row in rows if ends[row.call_id] != 1
-    ]
-    told = Counter(
-        msgspec.json.decode(body)["call_id"]
-        for body in conn.execute(select(outbox.c.body).where(outbox.c.kind == CallEnded.kind)).scalars()
-    )
-    broken += [
-        f"the end of {row.call_id} was told {told[row.call_id]} times"
-        for row in dialed
-        if told[row.call_id] != 1
-    ]
-    broken += [f"profiler session of {session.call_id} is open" for session in open_sessions(conn)]
-    counts: tuple[tuple[str, Any], ...] = (
-        ("events were not delivered", undelivered_count(conn, list(CONSUMERS))),
-        ("events were set aside", parked_count(conn)),
-        ("numbers are locked", _count(conn, select(number_lock))),
-        (
-            "entries are leased",
-            _count(conn, select(target_entry).where(target_entry.c.state == EntryState.LEASED)),
-        ),
-    )
-    broken += [f"{count} {what}" for what, count in counts if count]
-    return Audit(
-        broken=broken,
-        dialed=len(dialed),
-        dispositions=Counter(row.disposition or "none" for row in dialed),
-        unseen=sum(max(0, by_number[number] - invites[number]) for number in by_number),
-    )
-
-
-def _count(conn: Connection, query: Any) -> int:
-    return int(conn.execute(select(func.count()).select_from(query.subquery())).scalar_one())
-
-
-def _overlaps(dialed: Sequence[Any]) -> list[str]:
-    found, last_end = [], {}
-    for row in sorted(dialed, key=lambda row: row.dialed_at):
-        earlier = last_end.get(row.number_blind)
-        if earlier is not None and row.dialed_at < earlier:
-            found.append(row.number_blind)
-        if row.ended_at is not None:
-            last_end[row.number_blind] = max(row.ended_at, earlier or row.ended_at)
-    return found
-
-
-class Records:
-    """The records, read beside a dialer that has them open."""
-
-    def __init__(self, site: Site) -> None:
-        self._engine = sqlite_engine(site.settings.database_path, busy_timeout_ms=5_000, read_only=True)
-        self._site = site
-
-    def now(self) -> Now:
-        with self._engine.connect() as conn:
-            return now_of(conn)
-
-    def audit(self, invites: Counter[str]) -> Audit:
-        """Hold the records against the carrier's count of INVITEs by number."""
-        with self._engine.connect() as conn:
-            return audit(conn, self._site.digits, invites)
-
-    def rows(self) -> list[Any]:
-        """Every call, oldest first."""
-        with self._engine.connect() as conn:
-            return list(conn.execute(select(call).order_by(call.c.claimed_at, call.c.call_id)))
-
-    def close(self) -> None:
-        self._engine.dispose()
+@asynccontextmanager
+async def phones_of(
+    house: House, rm_names: Sequence[str], auto_answer: AutoAnswer = AutoAnswer.WHEN_ASKED
+) -> AsyncIterator[PhoneProcess]:
+    phones = await house.phones(rm_names, auto_answer)
+    try:
+        yield phones
+    finally:
+        await phones.close()
