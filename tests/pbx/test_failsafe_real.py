@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import array
+import random
 import wave
 from pathlib import Path
 
+from ari_bridge.access import AriAccess, TrunkLimits
+from ari_bridge.adapter import AriTelephony
 from asterisk.carrier.carrier_log import Seen, read_events
 from asterisk.carrier.mix import Behaviour
+from dialer.telephony import DialCustomer, LegId
+from foundation.clock import SystemClock
 
+CALLER_ID = "+4930123456"
 CALL_ID = "4F7K2QX9"
 FAILSAFE = {"context": "offhook-failsafe", "extension": "s", "variables": {"OFFHOOK_CALL_ID": CALL_ID}}
 LOUD = 300  # of 32767, mean of 0.1 s: speech, not noise of the codec
@@ -49,6 +55,30 @@ async def test_the_dialer_dies_while_it_rings(ari, customer, pbx, carrier, until
     async with ari(pbx.app) as dialer:
         await dialer.dial(number, "failsafe-dies", **FAILSAFE)
     assert not any(event["type"] == "StasisStart" for event in dialer.events)
+    await _heard(number, pbx, carrier, until)
+
+
+async def test_our_own_bridge_goes_while_it_rings(customer, pbx, carrier, until):
+    """A call that our bridge placed without an RM, and left ringing, is answered by the message."""
+    access = AriAccess(
+        url=pbx.ari.url, user=pbx.ari.user, password=pbx.ari.password, app=pbx.app, node=pbx.node
+    )
+    bridge = AriTelephony(
+        access, [TrunkLimits(name="carrier")], clock=SystemClock(), randomness=random.Random(1)
+    )
+    await bridge.start()
+    number = customer(Behaviour.RECORD)
+    await bridge.dial(
+        DialCustomer(
+            leg=LegId(pbx.node, f"c-{pbx.node}-{CALL_ID}-1"),
+            pii_number=number,
+            trunk="carrier",
+            caller_id=CALLER_ID,
+            bridge=None,
+            backstop_s=30.0,
+        )
+    )
+    await bridge.stop()
     await _heard(number, pbx, carrier, until)
 
 
