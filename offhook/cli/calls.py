@@ -38,7 +38,11 @@ def list_(
     """The newest calls first; no customer is named."""
     wanted = {"campaign": campaign, "rm": rm, "disposition": disposition, "limit": str(limit)}
     query = {key: value for key, value in wanted.items() if value is not None}
-    show(client_of(settings_path).get("/api/v1/calls", query)["calls"], as_json=as_json)
+    found = client_of(settings_path).get("/api/v1/calls", query)["calls"]
+    show(
+        found if as_json else [{**one, "claimed_at": _time(one["claimed_at"])} for one in found],
+        as_json=as_json,
+    )
 
 
 @calls.command("show")

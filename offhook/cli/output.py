@@ -59,6 +59,8 @@ def shown(value: Any) -> str:
             return "yes" if value else "no"
         case float():
             return f"{value:.1f}"
+        case float():
+            return f"{value:.1f}"
         case str() if _MOMENT.match(value):
             return value[:19].replace("T", " ")
         case list() | tuple():
