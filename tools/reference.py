@@ -22,6 +22,8 @@ import click
 from accounts.permissions import Permission, Role, may
 from ari_bridge.link import LinkState
 from config.reference import reference as settings_page
+from console.access import RIGHTS, Open, Right
+from console.app import ROUTES
 from dialer.campaigns import CampaignPolicy
 from dialer.desk import PhoneState, Wish
 from dialer.recovery import Fate
@@ -48,6 +50,11 @@ HELP_WIDTH: Final = 100
 _ABOVE: Final = re.compile(r"^\s+#: (.+)\n\s+(\w+)", re.MULTILINE)
 _VALUE: Final = re.compile(r"^\s+(\w+)(?:: [^=#]+)?(?: = .+?)?  #: (.+)$", re.MULTILINE)
 
+_OPEN_TO: Final = {
+    Open.EVERYBODY: "everybody",
+    Open.LOGGED_IN: "whoever is logged in",
+    Open.FIRST_LOGIN: "whoever is logged in, also before the one-time password is changed",
+}
 #: SIP final responses a carrier may send, in the order of the page.
 _SIP_CODES: Final = (
     302, 401, 402, 403, 404, 407, 408, 410, 429, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603, 604,
@@ -371,6 +378,30 @@ def permissions() -> str:
     )
 
 
+def http_api() -> str:
+    """Every operation of the API with who may ask for it."""
+    return page(
+        "HTTP API",
+        "JSON over HTTP below `/api/v1`. Bodies, answers and errors are described by the console itself: "
+        "`/api/v1/openapi.json` (OpenAPI 3.1). Log in by `POST /api/v1/login`; the answer sets the session cookie. "
+        "Requests that change something need the header `X-Offhook: 1`; with an `Idempotency-Key` a command is done "
+        "once, however often it is sent. A refusal has `reason`, stable, and `sentence`, for people. The operator's "
+        "socket answers the same operations without a login.",
+        table(
+            ("operation", "does", "who may"),
+            (
+                (f"`{route.name}`", route.summary, _right(RIGHTS[route.name]))
+                for route in ROUTES
+                if route.is_api
+            ),
+        ),
+    )
+
+
+def _right(right: Right) -> str:
+    return _OPEN_TO[right] if isinstance(right, Open) else code(sorted(right))
+
+
 def cli() -> str:
     """Every command's own help."""
     return page(
@@ -414,6 +445,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "campaign-policy.md": campaign_policy,
     "permissions.md": permissions,
     "cli.md": cli,
+    "http-api.md": http_api,
 }
 """Every page made from the code, and what makes it."""
 
