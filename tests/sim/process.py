@@ -32,7 +32,12 @@ class Process:
         self.telephony: Any = _Telephony(self, pbx)
 
     def die(self) -> None:
+        """It is over."""
         self.dead.set()
+
+    def spare(self) -> None:
+        """It lives until ``die``, whatever it was to die of."""
+        self._dies_at = 0
 
     async def act(self, name: str, effect: Callable[[], Awaitable[Any]]) -> Any:
         """Do something to the world, if there is life left."""

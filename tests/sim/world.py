@@ -89,6 +89,7 @@ class World:
             own_blinds=frozenset(),
             max_calls=50,
             max_calls_per_minute=10_000,
+            max_calls_per_rm_per_hour=10_000,
             lease=timedelta(minutes=10),
             time_scale=time_scale,
         )
