@@ -7,11 +7,10 @@ docstring, has no meaning to print: making the page fails.
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +27,7 @@ from dialer.campaigns import CampaignPolicy
 from dialer.desk import PhoneState, Wish
 from dialer.recovery import Fate
 from offhook.cli.main import offhook as root_command
+from tools.markdown import code, enum_section, meaning, meanings, page, prose, span, table
 from vocabulary.commands import COMMAND_TYPES, Reply
 from vocabulary.dispositions import RULES, Blame, EndedBy, LegEnd, decide
 from vocabulary.events import EVENT_TYPES
@@ -47,9 +47,6 @@ from vocabulary.states import (
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "reference"
 HELP_WIDTH: Final = 100
 
-_ABOVE: Final = re.compile(r"^\s+#: (.+)\n\s+(\w+)", re.MULTILINE)
-_VALUE: Final = re.compile(r"^\s+(\w+)(?:: [^=#]+)?(?: = .+?)?  #: (.+)$", re.MULTILINE)
-
 _OPEN_TO: Final = {
     Open.EVERYBODY: "everybody",
     Open.LOGGED_IN: "whoever is logged in",
@@ -60,72 +57,6 @@ _SIP_CODES: Final = (
     302, 401, 402, 403, 404, 407, 408, 410, 429, 480, 484, 486, 487, 488, 500, 502, 503, 504, 600, 603, 604,
     607, 608,
 )  # fmt: skip
-
-
-# --- words -------------------------------------------------------------------------------------------
-
-
-def meanings(cls: type) -> dict[str, str]:
-    """What stands behind or above each value or field of a class with ``#:``, by its Python name."""
-    source = inspect.getsource(cls)
-    notes = [*_VALUE.findall(source), *((name, note) for note, name in _ABOVE.findall(source))]
-    return {name: note.replace("``", "`") for name, note in notes}
-
-
-def meaning(value: StrEnum) -> str:
-    """What an enum's value means, as its source says."""
-    return meanings(type(value))[value.name]
-
-
-def prose(thing: Any) -> str:
-    """A docstring as one paragraph of Markdown."""
-    text = inspect.getdoc(thing)
-    if not text:
-        raise ValueError(f"{thing} has no docstring.")
-    return " ".join(text.split()).replace("``", "`")
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """A Markdown table and an empty line."""
-    names = list(head)
-    yield "| " + " | ".join(names) + " |"
-    yield "|" + "---|" * len(names)
-    for row in rows:
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
-    yield ""
-
-
-def span(seconds: int | None) -> str:
-    """A wait in the largest unit that fits."""
-    if seconds is None:
-        return "not by itself"
-    if seconds == 0:
-        return "at once"
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{seconds} s"
-
-
-def code(values: Iterable[str]) -> str:
-    """Names in code type, comma between them; a dash for none."""
-    return ", ".join(f"`{value}`" for value in values) or "–"
-
-
-def page(title: str, intro: str, *parts: Iterable[str]) -> str:
-    """A whole page."""
-    lines = [f"# {title}", "", intro, "", *(line for part in parts for line in part)]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _enum(title: str, cls: type[StrEnum], intro: str = "") -> Iterator[str]:
-    yield from (f"## {title}", "")
-    yield from (intro or prose(cls), "")
-    yield from table(("value", "meaning"), ((f"`{value}`", meaning(value)) for value in cls))
-
-
-# --- the pages ---------------------------------------------------------------------------------------
 
 
 def events() -> str:
@@ -173,8 +104,8 @@ def dispositions() -> str:
         _by_sip(),
         _by_ourselves(),
         _answered(),
-        _enum("Who ended the call", EndedBy),
-        _enum("Whose record it touches", Blame),
+        enum_section("Who ended the call", EndedBy),
+        enum_section("Whose record it touches", Blame),
     )
 
 
@@ -266,7 +197,7 @@ def outcomes() -> str:
                 for outcome in Outcome
             ),
         ),
-        _enum("Break reasons", BreakReason),
+        enum_section("Break reasons", BreakReason),
     )
 
 
@@ -297,13 +228,13 @@ def states() -> str:
         _machine("Calls", CallState, CALL_MOVES),
         _machine("RMs", RmState, RM_MOVES),
         _machine("Campaigns", CampaignState, CAMPAIGN_MOVES),
-        _enum("Pacing modes", PacingMode),
-        _enum("Target-list entries", EntryState),
-        _enum("Phone numbers of customers", NumberState),
-        _enum("An RM's phone", PhoneState),
-        _enum("An RM's wish", Wish),
-        _enum("The link to a PBX", LinkState),
-        _enum("Open calls after a restart", Fate),
+        enum_section("Pacing modes", PacingMode),
+        enum_section("Target-list entries", EntryState),
+        enum_section("Phone numbers of customers", NumberState),
+        enum_section("An RM's phone", PhoneState),
+        enum_section("An RM's wish", Wish),
+        enum_section("The link to a PBX", LinkState),
+        enum_section("Open calls after a restart", Fate),
     )
 
 
