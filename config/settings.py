@@ -224,8 +224,8 @@ class SafetySettings(Section):
         "built-in carrier.",
     )
     max_calls: int = Field(default=200, ge=1, description="Calls at once over all trunks.")
-    max_calls_per_rm: int = Field(default=1, ge=1, le=10, description="Calls at once for each ready RM.")
     max_calls_per_minute: int = Field(default=600, ge=1, description="New calls a minute over all campaigns.")
+    max_calls_per_rm_per_hour: int = Field(default=300, ge=1, description="New calls an hour for one RM.")
 
 
 class LawSettings(Section):

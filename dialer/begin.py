@@ -51,6 +51,9 @@ def begin_dialing(
     if count_dialed_since(conn, now - timedelta(minutes=1)) >= rules.max_calls_per_minute:
         return "As many calls as are allowed in one minute were dialed."
     row = find_call(conn, begin.call_id)
+    hour = timedelta(hours=1) * rules.time_scale
+    if count_dialed_since(conn, now - hour, row.rm_id) >= rules.max_calls_per_rm_per_hour:
+        return "As many calls as one RM is allowed in an hour were dialed."
     campaign = find_campaign(conn, int(row.campaign_id))
     closed = campaign.closed(now)
     if closed is not None:

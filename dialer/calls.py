@@ -80,9 +80,12 @@ def count_live(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(call).where(call.c.state.in_(live))).scalar_one()
 
 
-def count_dialed_since(conn: Connection, since: datetime) -> int:
-    """How many calls were dialed since a time."""
-    return conn.execute(select(func.count()).select_from(call).where(call.c.dialed_at >= since)).scalar_one()
+def count_dialed_since(conn: Connection, since: datetime, rm_id: int | None = None) -> int:
+    """How many calls were dialed since a time; by one RM, if one is named."""
+    counted = select(func.count()).select_from(call).where(call.c.dialed_at >= since)
+    if rm_id is not None:
+        counted = counted.where(call.c.rm_id == rm_id)
+    return conn.execute(counted).scalar_one()
 
 
 def count_unheard(conn: Connection, entry_id: int, since: datetime) -> int:

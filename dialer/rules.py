@@ -28,6 +28,7 @@ class DialingRules:
     own_blinds: frozenset[str] = field(repr=False)
     max_calls: int  #: calls that may be live at once, over all campaigns and processes
     max_calls_per_minute: int
+    max_calls_per_rm_per_hour: int
     lease: timedelta
     #: Waits between tries times this: 1 except in demonstrations and tests.
     time_scale: float = 1.0

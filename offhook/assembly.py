@@ -70,6 +70,7 @@ def rules(settings: Settings, cipher: FieldCipher) -> DialingRules:
         own_blinds=frozenset(number_blind(cipher, number) for number in own),
         max_calls=safety.max_calls,
         max_calls_per_minute=safety.max_calls_per_minute,
+        max_calls_per_rm_per_hour=safety.max_calls_per_rm_per_hour,
         lease=timedelta(seconds=settings.dialing.lease_s),
         time_scale=settings.dialing.time_scale,
     )

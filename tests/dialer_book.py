@@ -54,6 +54,7 @@ def dialing_rules(**changes: Any) -> DialingRules:
         own_blinds=frozenset(),
         max_calls=5,
         max_calls_per_minute=10,
+        max_calls_per_rm_per_hour=100,
         lease=timedelta(minutes=10),
     )
     return replace(rules, **changes)

@@ -14,6 +14,7 @@ from crm.locks import lock_number, unlock_number
 from crm.numbers import mark_number
 from crm.suppression import Source, suppress, this_customer
 from crm.tables import customer_number
+from dialer.calls import count_dialed_since
 from dialer.campaigns import CampaignPolicy, move_campaign
 from dialer.claim import Claim, ListOver, NothingDue
 from dialer.halts import lift_halt, order_halt
@@ -205,6 +206,10 @@ def _too_many_a_minute(it: Book, claim: Claim) -> None:
     it.rules = replace(it.rules, max_calls_per_minute=0)
 
 
+def _too_many_of_one_rm(it: Book, claim: Claim) -> None:
+    it.rules = replace(it.rules, max_calls_per_rm_per_hour=0)
+
+
 def _opted_out(it: Book, claim: Claim) -> None:
     _suppressed(it, claim.customer_id)
 
@@ -223,12 +228,28 @@ def _paused(it: Book, claim: Claim) -> None:
     move_campaign(it.conn, it.campaign.id, CampaignState.PAUSED, it.now)
 
 
+def test_one_rms_calls_of_the_last_hour_are_capped() -> None:
+    """The cap is reached, another RM is not held up, and after the hour dialing goes on."""
+    with book() as it:
+        it.rules = replace(it.rules, max_calls_per_rm_per_hour=1)
+        it.customer()
+        it.finish(it.dialed(), LegEnd(ended_by=EndedBy.NETWORK, tech_cause=486, cause=17))
+        it.customer(OTHER)
+        claim = it.claimed()
+        assert "one RM" in (it.begin(claim) or "")
+        assert count_dialed_since(it.conn, it.now - timedelta(hours=1), it.rm.id) == 1
+        assert count_dialed_since(it.conn, it.now - timedelta(hours=1), it.rm.id + 1) == 0
+        it.later(minutes=61)
+        assert it.begin(claim) is None
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
         (_halted, "fire drill"),
         (_as_many_as_allowed, "at once"),
         (_too_many_a_minute, "one minute"),
+        (_too_many_of_one_rm, "one RM"),
         (_opted_out, "asked not to be contacted"),
         (_night, "."),
         (_lock_taken, "on this number"),

@@ -61,6 +61,7 @@ async def pbx(site: Site) -> AsyncIterator[FakeTelephony]:
                 own_blinds=frozenset(),
                 max_calls=5,
                 max_calls_per_minute=1000,
+                max_calls_per_rm_per_hour=1000,
                 lease=timedelta(minutes=10),
             ),
             trunks=[TrunkChoice(name="carrier")],
