@@ -48,4 +48,4 @@ async def tidy(system: System) -> None:
     now = system.clock.now()
     await system.db.write_bulk(sessions.expire, now, idle_s=system.settings.console.session_idle_s)
     await system.db.write_bulk(logins.forget_old_tries, now)
-    await system.db.write_bulk(audit.seal_day, system.cipher.blind("audit", "seal").encode(), now)
+    await system.db.write_bulk(audit.seal_day, system.ring.audit_key, now)
