@@ -154,14 +154,17 @@ class _ByHand:
         return story["bridged_at"] is not None
 
     async def _end(self) -> None:
-        """Hang up, or cancel what is not answered."""
+        """Hang up, or cancel what is not answered: the call on the desk, also one we were not told of yet."""
         from console.errors import OperatorError
 
+        call = (await self._client.ask("GET", self._desk))["call"]
+        if call is None:
+            return
         for act in ("cancel", "hang-up"):
             try:
-                await self._client.ask("POST", f"/api/v1/calls/{self._call_id}/{act}", body={})
+                await self._client.ask("POST", f"/api/v1/calls/{call['call_id']}/{act}", body={})
             except OperatorError:
-                continue
+                continue  # one of the two fits, as far as the call has come
 
     def _tell(self, line: str) -> None:
         line = line.strip().replace("_", " ")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from accounts.permissions import Role
-from offhook.cli.options import client_of, json_option, settings_option
+from offhook.cli.options import client_of, json_option, load_settings, settings_option
 from offhook.cli.output import show, show_one
 
 ability_options = (
@@ -98,6 +98,26 @@ def set_rm(
     if not body:
         raise click.UsageError("Say what shall be otherwise.")
     show_one(client_of(settings_path).post(f"/api/v1/rms/{name}", body), as_json=as_json)
+
+
+@rm.command()
+@click.argument("name")
+@json_option
+@settings_option
+def phone(name: str, settings_path: Path | None, as_json: bool) -> None:
+    """What to enter into an RM's SIP phone, the password too."""
+    from offhook.pbx import known_rms, spec_of
+
+    settings = load_settings(settings_path)
+    if name not in known_rms(settings):
+        raise click.ClickException(f"There is no RM named {name}; take them in with: offhook rm add {name}")
+    spec = spec_of(settings, [name])
+    told = {
+        "server": f"{spec.sip.host}:{spec.sip.port}",
+        "user": spec.rms[0].endpoint,
+        "password": spec.rms[0].password,
+    }
+    show_one(told, as_json=as_json)
 
 
 @click.group()

@@ -67,8 +67,13 @@ async def _installation(settings_path: Path | None, port: int | None) -> None:
     arguments = () if path is None else ("--settings", str(path.absolute()))
     if port is not None:
         arguments = (*arguments, "--port", str(port))
+    greeting = f"Offhook runs. The console is at {_address(settings)}"
+    if not settings.database_path.exists():
+        greeting += (
+            "\nNobody can log in yet. Make the first account with: offhook accounts add NAME --role admin"
+        )
     floor = Floor(settings=settings, serve_arguments=arguments)
-    await Supervisor(floor, on_up=lambda: click.echo(f"Offhook runs: {_address(settings)}")).run()
+    await Supervisor(floor, on_up=lambda: click.echo(greeting)).run()
 
 
 async def _sample(state: Path, port: int) -> None:

@@ -174,7 +174,16 @@ def test_one_command_dials(up: Up) -> None:
 def test_a_call_by_hand_ends_with_one_disposition(up: Up) -> None:
     """`offhook call` says each state as it comes, then the disposition; exit code 0: they talked."""
     done = offhook(
-        *("call", hangs_up_soon(), "--rm", "anna", "--zone", "Europe/Lisbon", "--outcome", "interested"),
+        *(
+            "call",
+            number_of(Behaviour.EARLY_HANG_UP),
+            "--rm",
+            "anna",
+            "--zone",
+            "Europe/Lisbon",
+            "--outcome",
+            "interested",
+        ),
         *up.settings,
         cwd=up.state,
     )
@@ -186,15 +195,35 @@ def test_a_call_by_hand_ends_with_one_disposition(up: Up) -> None:
     assert done.stdout.rstrip().splitlines()[-1] == "answered."
 
 
-def hangs_up_soon() -> str:
-    """A number whose owner, in the sample's mix, answers and hangs up within seconds."""
+def number_of(behaviour: Behaviour) -> str:
+    """A number that rings within three seconds and then behaves so, in the sample's mix."""
     mix = read_mix(SAMPLE)
     for index in range(10_000):
         number = f"+9997{index:08}"
         meets = decide(mix, number, 1)
-        if meets.behaviour is Behaviour.EARLY_HANG_UP and meets.ring_ms < 3000:
+        if meets.behaviour is behaviour and meets.ring_ms < 3000:
             return number
-    raise AssertionError("nobody hangs up soon")
+    raise AssertionError(f"nobody behaves as {behaviour}")
+
+
+def test_ctrl_c_cancels_a_call_by_hand(up: Up) -> None:
+    """What rings is ended, with one disposition; the RM's shift ends too."""
+    calling = subprocess.Popen(
+        [
+            *(sys.executable, *_OFFHOOK, "call", number_of(Behaviour.NO_ANSWER)),
+            *("--rm", "anna", "--zone", "Europe/Lisbon", *up.settings),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert calling.stdout is not None
+    until(lambda: "ringing" in (calling.stdout.readline() if calling.stdout else ""), "ringing")
+    calling.send_signal(signal.SIGINT)
+    assert calling.wait(DEADLINE_S) == 130
+    story = up.ask("/api/v1/calls?rm=anna&limit=1")["calls"][0]
+    until(lambda: up.ask(f"/api/v1/calls/{story['call_id']}")["disposition"] == "cancelled", "cancelled")
+    until(lambda: up.ask("/api/v1/rms/anna")["state"] == "offline", "the shift's end")
 
 
 def test_a_second_start_on_the_same_floor_changes_nothing(up: Up) -> None:

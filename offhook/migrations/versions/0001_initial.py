@@ -106,6 +106,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_call_dialed", ["dialed_at"], unique=False)
         batch_op.create_index("ix_call_entry", ["entry_id", "dialed_at"], unique=False)
         batch_op.create_index("ix_call_number", ["number_blind", "dialed_at"], unique=False)
+        batch_op.create_index("ix_call_rm", ["rm_id", "dialed_at"], unique=False)
         batch_op.create_index(
             "ix_call_open",
             ["state"],
@@ -894,6 +895,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("state NOT IN ('wrapped_up','not_connected')"),
             postgresql_where=sa.text("state NOT IN ('wrapped_up','not_connected')"),
         )
+        batch_op.drop_index("ix_call_rm")
         batch_op.drop_index("ix_call_number")
         batch_op.drop_index("ix_call_entry")
         batch_op.drop_index("ix_call_dialed")
