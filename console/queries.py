@@ -17,7 +17,7 @@ from dialer.tables import call, campaign
 from foundation.encryption import FieldCipher
 from lawful.numbers import masked
 from profiler import lists
-from profiler.tables import rm
+from profiler.tables import rm, target_entry
 from vocabulary.call_id import CallId, show_call_id
 from vocabulary.outcomes import Outcome
 from vocabulary.states import LIVE_CALL_STATES, CallState, EntryState
@@ -25,7 +25,7 @@ from vocabulary.states import LIVE_CALL_STATES, CallState, EntryState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastCall:
-    """The newest call of an RM that is over."""
+    """The newest call that was dialed for an RM and is over."""
 
     call_id: CallId
     shown: str
@@ -71,9 +71,10 @@ def _last_call(conn: Connection, rm_id: int) -> LastCall | None:
         select(call.c.call_id, call.c.customer_id, call.c.disposition, call.c.outcome)
         .where(
             call.c.rm_id == rm_id,
+            call.c.dialed_at.is_not(None),
             call.c.state.in_([str(CallState.WRAPPED_UP), str(CallState.NOT_CONNECTED)]),
         )
-        .order_by(call.c.claimed_at.desc(), call.c.call_id)
+        .order_by(call.c.dialed_at.desc(), call.c.call_id)
         .limit(1)
     ).first()
     if row is None:
@@ -85,6 +86,23 @@ def _last_call(conn: Connection, rm_id: int) -> LastCall | None:
         disposition=row.disposition,
         outcome=row.outcome,
     )
+
+
+def list_states(
+    conn: Connection, rm_id: int, campaign_ids: Collection[int]
+) -> dict[int, dict[EntryState, int]]:
+    """How many customers of an RM's own lists are in each state, by campaign (only what occurs)."""
+    entry = target_entry.c
+    rows = conn.execute(
+        select(entry.campaign_id, entry.state, func.count().label("entries"))
+        .where(entry.campaign_id.in_(campaign_ids), entry.rm_id == rm_id)
+        .group_by(entry.campaign_id, entry.state)
+        .order_by(entry.campaign_id, entry.state)
+    )
+    found: dict[int, dict[EntryState, int]] = {}
+    for row in rows:
+        found.setdefault(row.campaign_id, {})[EntryState(row.state)] = row.entries
+    return found
 
 
 def names_of(conn: Connection, cipher: FieldCipher, customer_ids: Collection[int]) -> dict[int, str]:

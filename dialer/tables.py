@@ -69,6 +69,7 @@ call = Table(
     Index("ix_call_customer", "customer_id", "dialed_at"),
     Index("ix_call_number", "number_blind", "dialed_at"),
     Index("ix_call_dialed", "dialed_at"),
+    Index("ix_call_rm", "rm_id", "dialed_at"),
     Index("ix_call_entry", "entry_id", "dialed_at"),
     Index("ix_call_campaign", "campaign_id", "claimed_at"),
     # One customer has one live call, one RM has one live call: held by the database itself.

@@ -27,7 +27,6 @@ from console.routes import Asked, Media, Routes
 from console.views import OFFLINE, desk_screen
 from dialer.campaigns import Campaign, find_campaign, list_campaigns
 from foundation.errors import CommandTimedOut, DatabaseError, NoHandler
-from profiler import lists
 from vocabulary import commands as c
 from vocabulary.errors import VocabularyError
 from vocabulary.outcomes import BreakReason, Outcome
@@ -255,16 +254,18 @@ def _desk_reads(
         "day": queries.own_day(conn, rm_id, since),
         "campaign": campaign,
         "break_reasons": campaign.policy.break_reasons if campaign else (),
-        "list_states": lists.counts(conn, campaign.id).get(rm_id, {}) if campaign else {},
+        "list_states": queries.list_states(conn, rm_id, [campaign.id]).get(campaign.id, {})
+        if campaign
+        else {},
         "campaigns": [],
         "counts": {},
         "own_list": [],
     }
     if campaign is None:
         workable = [one for one in list_campaigns(conn) if one.state in _WORKABLE]
-        waiting = {one.id: lists.counts(conn, one.id).get(rm_id, {}) for one in workable}
+        states = queries.list_states(conn, rm_id, [one.id for one in workable])
         shown["campaigns"] = workable
-        shown["counts"] = {key: states.get(EntryState.PENDING, 0) for key, states in waiting.items()}
+        shown["counts"] = {one.id: states.get(one.id, {}).get(EntryState.PENDING, 0) for one in workable}
     elif desk["call"] is None:
         shown["own_list"] = queries.own_list(
             conn,
