@@ -28,7 +28,7 @@ from tests.pbx.recovery_floor import CALLER_ID, MIX, Kill, kill_and_restart, mak
 
 CALLS = 20
 LATER = 20
-#: The first customers: who answers talks until the RM hangs up or for 2 s at least.
+#: The first customers: who answers talks until the RM hangs up or for 1.5 s at least.
 FIRST = (Behaviour.ANSWER,) * 14 + (Behaviour.NO_ANSWER,) * 6
 
 

@@ -53,7 +53,7 @@ from vocabulary.states import PacingMode
 
 CALLER_ID = "+99998000001"
 TIME_SCALE = 0.2
-TEMPER = Temper(reads_s=0.3, wraps_up_s=0.4, talks_at_most_s=4.0)
+TEMPER = Temper(reads_s=0.3, wraps_up_s=0.4, talks_at_most_s=3.0)
 
 DEADLINE_S = 60.0  # for anything that must happen
 POLL_S = 0.02
@@ -62,7 +62,7 @@ PLACES = {behaviour: place for place, behaviour in enumerate(Behaviour)}
 BY_CHANCE = 99
 """In place of a behaviour's own: the number behaves by chance."""
 
-#: Quick customers: they ring for up to 3 s, and who talks talks for 2 to 4 s or waits for the RM to hang up.
+#: Quick customers: they ring for up to 2 s, and who talks talks for 1.5 to 3 s or waits for the RM to hang up.
 MIX = Mix(
     seed=11,
     chance={
@@ -75,8 +75,8 @@ MIX = Mix(
     rules=tuple(Rule(numbers=f"999{place:02d}*", behaviour=behaviour) for behaviour, place in PLACES.items()),
     times=Times(
         post_dial=Span(least_ms=20, most_ms=150),
-        ring=Span(least_ms=200, most_ms=2_800),
-        talk=Span(least_ms=2_000, most_ms=4_000),
+        ring=Span(least_ms=200, most_ms=2_000),
+        talk=Span(least_ms=1_500, most_ms=3_000),
         early=Span(least_ms=100, most_ms=300),
     ),
     waits_for_us=0.3,

@@ -72,7 +72,7 @@ async def test_bad_trunk_is_rested_and_the_rm_is_told(house: House, trunk: str) 
 async def test_database_locked_for_ten_seconds(house: House) -> None:
     """Another program holds the write lock: nobody new is dialed, calls go on, and all is written afterwards."""
     names = NAMES[:4]
-    numbers = house.numbers(Behaviour.ANSWER, 8)
+    numbers = house.numbers(Behaviour.ANSWER, 6)
     async with phones_of(house, names), at_work(house, names, numbers) as work:
         await until(lambda: work.records.now().talking >= 2)
         other = sqlite3.connect(work.site.settings.database_path, isolation_level=None, timeout=5)
@@ -91,7 +91,7 @@ async def test_disk_full(house: House) -> None:
     """No page can be added to the database: nobody new is dialed and the state says why; calls in progress come to
     their end and are written when there is space again."""
     names = NAMES[:4]
-    numbers = house.numbers(Behaviour.ANSWER, 8)
+    numbers = house.numbers(Behaviour.ANSWER, 6)
     async with phones_of(house, names), at_work(house, names, numbers) as work:
         db, engine = work.system.db, work.system.dialer.engine
         await until(lambda: work.records.now().talking >= 3)
