@@ -267,6 +267,34 @@ def test_the_script_that_is_shown_can_be_used(tmp_path: Path) -> None:
     assert {script.version for script in Store.load(tmp_path).scripts()} == {2}
 
 
+def said_by_programs() -> str:
+    """All sources in one, sentences that are written over several lines joined."""
+    sources = chain.from_iterable((ROOT / room).rglob("*.py") for room in rooms())
+    texts = [path.read_text(encoding="utf-8") for path in chain(sources, (ROOT / "tools/setup").glob("*.sh"))]
+    return re.sub(r'"\s*\n\s*f?"', "", "\n".join(texts))
+
+
+def sentences_in(readme: str) -> Iterator[str]:
+    """What the troubleshooting table says that a person reads."""
+    rows = readme.partition("## When something is in the way")[2].partition("\n## ")[0]
+    yield from re.findall(r"^\| `([^`]+)` \|", rows, re.MULTILINE)
+
+
+def test_the_troubles_of_the_readme_are_said_by_the_programs() -> None:
+    """Word for word, so that a person finds the row; what differs each time stands as dots, capitals or digits."""
+    said = said_by_programs()
+    parts = {
+        sentence: [
+            part for part in re.split(r"\.\.\.|[A-Z]{4,}|[\d.]+|offhook\.toml", sentence) if len(part) > 14
+        ]
+        for sentence in sentences_in((ROOT / "README.md").read_text(encoding="utf-8"))
+    }
+    assert len(parts) >= 10
+    assert {
+        sentence: part for sentence, found in parts.items() for part in found if part.strip() not in said
+    } == {}
+
+
 # --- names of the code -------------------------------------------------------------------------------
 
 
