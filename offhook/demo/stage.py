@@ -22,7 +22,7 @@ from offhook.robots import RobotRm, Temper
 from offhook.system import System
 from profiler import rms
 from profiler.building import build_in_units
-from vocabulary.commands import StartCampaign, StartShift
+from vocabulary.commands import Command, StartCampaign, StartShift
 from vocabulary.states import CampaignState, RmState
 
 log = structlog.get_logger()
@@ -31,6 +31,10 @@ LANGUAGES = sorted({place.language for place in PLACES})
 """What every demonstration RM speaks."""
 
 _IDLE = frozenset({RmState.READY, RmState.PHONE_CONNECTING, RmState.AWAY, RmState.BREAK})
+
+
+class DemoFailed(Exception):
+    """The demonstration cannot go on; what it started is taken down."""
 
 
 @dataclass(slots=True)
@@ -60,10 +64,15 @@ class Stage:
                 dice=random.Random(f"{plan.seed}-{name}"),
             )
             self.robots.append(system.owner.spawn(robot.work(), name=f"robot-{name}"))
-            await system.bus.send(StartShift(rm_id=rm_id, campaign_id=self.campaign.id))
-        await system.bus.send(StartCampaign(campaign_id=self.campaign.id))
+            await self._order(StartShift(rm_id=rm_id, campaign_id=self.campaign.id))
+        await self._order(StartCampaign(campaign_id=self.campaign.id))
         await self._until_over()
         await system.outbox.drained()
+
+    async def _order(self, command: Command) -> None:
+        reply = await self.system.bus.send(command)
+        if not reply.done:
+            raise DemoFailed(f"{command.kind} was refused: {reply.sentence}")
 
     async def _until_over(self) -> None:
         floor = self.system.live.subscribe("floor")
