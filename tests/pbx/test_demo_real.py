@@ -23,8 +23,10 @@ async def _demo(*arguments: str, report: Path) -> tuple[int, str]:
             output, _ = await process.communicate()
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            # Not killed at once: it takes its PBX, carrier and phones down with it.
+            process.terminate()
+            async with asyncio.timeout(30):
+                await process.communicate()
     return process.returncode or 0, output.decode()
 
 
