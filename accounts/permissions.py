@@ -45,7 +45,8 @@ _GRANTED: Final[dict[Permission, frozenset[Role]]] = {
     Permission.CUSTOMER_SEARCH: frozenset({Role.SUPERVISOR, Role.STEWARD}),
     Permission.CUSTOMER_REVEAL: frozenset({Role.STEWARD}),
     Permission.CUSTOMER_IMPORT: frozenset({Role.SUPERVISOR, Role.STEWARD}),
-    Permission.CUSTOMER_SUPPRESS: frozenset({Role.RM, Role.SUPERVISOR, Role.STEWARD}),
+    # An RM says so by the outcome of a call, and of nobody else.
+    Permission.CUSTOMER_SUPPRESS: frozenset({Role.SUPERVISOR, Role.STEWARD}),
     Permission.RM_MANAGE: frozenset({Role.SUPERVISOR}),
     Permission.REPORT_READ: frozenset({Role.SUPERVISOR, Role.AUDITOR}),
     Permission.ACCOUNT_MANAGE: frozenset({Role.ADMIN}),

@@ -14,6 +14,7 @@ from console.access import check_table
 from console.answering import OWNER, PARTS, bind, say_what_aiohttp_says
 from console.api import (
     accounts,
+    audit,
     calls,
     campaigns,
     customers,
@@ -23,6 +24,7 @@ from console.api import (
     imports,
     rms,
     session,
+    suppressions,
     trunks,
 )
 from console.api.calls import LOOK_UPS, new_look_ups
@@ -54,7 +56,9 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         accounts,
         trunks,
         customers,
+        suppressions,
         imports,
+        audit,
         floor,
         live,
         assets,

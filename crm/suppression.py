@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, insert, or_, select
 
-from crm.tables import suppression
+from crm.tables import customer_number, suppression
 
 EVERY_CHANNEL: Final = "*"
 
@@ -134,6 +134,32 @@ def standing(
     ]
     gravity = list(Source)
     return tuple(sorted(standing_now, key=lambda one: (gravity.index(one.source), one.scope, one.channel)))
+
+
+def standing_of(conn: Connection, customer_id: int, now: datetime) -> list[tuple[Subject, Suppression]]:
+    """Everything that stands now against calling a customer: about the person, then about each number."""
+    blinds = conn.scalars(
+        select(customer_number.c.e164_blind)
+        .where(customer_number.c.customer_id == customer_id)
+        .order_by(customer_number.c.position, customer_number.c.id)
+    )
+    found: list[tuple[Subject, Suppression]] = []
+    for subject in (this_customer(customer_id), *map(this_number, blinds)):
+        stands = standing(
+            conn, customer_id=subject.customer_id, e164_blind=subject.e164_blind, channel="phone", now=now
+        )
+        found += [(subject, one) for one in stands]
+    return found
+
+
+def lift_all(
+    conn: Connection, customer_id: int, source: Source, now: datetime, *, actor: str, reason: str
+) -> int:
+    """Take back what one source said of a customer and the customer's numbers; the count of what stood."""
+    lifted = [(subject, one) for subject, one in standing_of(conn, customer_id, now) if one.source is source]
+    for subject, one in lifted:
+        lift(conn, subject, source, now, actor=actor, reason=reason, channel=one.channel)
+    return len(lifted)
 
 
 def _key(subject: Subject) -> dict[str, object]:

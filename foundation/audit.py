@@ -65,6 +65,26 @@ def record(
     conn.execute(insert(audit_entry).values(**entry, hash=_hash(entry)))
 
 
+def newest(
+    conn: Connection,
+    limit: int,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    subject: str | None = None,
+) -> list[Row[Any]]:
+    """The newest entries first; whatever is left out does not narrow."""
+    wanted = select(audit_entry).order_by(audit_entry.c.id.desc()).limit(limit)
+    for column, value in (
+        (audit_entry.c.actor, actor),
+        (audit_entry.c.action, action),
+        (audit_entry.c.subject, subject),
+    ):
+        if value is not None:
+            wanted = wanted.where(column == value)
+    return list(conn.execute(wanted))
+
+
 def seal_day(conn: Connection, key: bytes, now: datetime) -> int:
     """Sign the head of every chain that grew since its last seal; the answer is how many."""
     heads = _highest(conn, audit_entry)

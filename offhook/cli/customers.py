@@ -90,6 +90,49 @@ def search(text: str, settings_path: Path | None, as_json: bool) -> None:
     show(found["customers"], as_json=as_json)
 
 
+_SOURCES: Final = ("steward", "opt_out", "complaint", "legal_dnc", "wrong_person")
+_source_option = click.option(
+    "--source", type=click.Choice(_SOURCES), default="steward", show_default=True, help="Whose word it is."
+)
+_reason_option = click.option("--reason", required=True, help="Why; it is kept in the audit.")
+
+
+@customers.command()
+@click.argument("customer_id", type=int)
+@_source_option
+@_reason_option
+@settings_option
+def suppress(customer_id: int, source: str, reason: str, settings_path: Path | None) -> None:
+    """A customer may not be called any more, on no number."""
+    body = {"source": source, "reason": reason}
+    client_of(settings_path).post(f"/api/v1/customers/{customer_id}/suppress", body)
+    click.echo(f"Customer {customer_id} is not called any more.")
+
+
+@customers.command()
+@click.argument("customer_id", type=int)
+@_source_option
+@_reason_option
+@settings_option
+def lift(customer_id: int, source: str, reason: str, settings_path: Path | None) -> None:
+    """Take back what one source said of a customer; what others said stands."""
+    client = client_of(settings_path)
+    client.post(f"/api/v1/customers/{customer_id}/lift", {"source": source, "reason": reason})
+    left = client.get(f"/api/v1/customers/{customer_id}/suppressions")["suppressions"]
+    still = ", ".join(sorted({one["source"] for one in left}))
+    click.echo(f"Taken back. {f'Still suppressed by: {still}.' if left else 'The customer may be called.'}")
+
+
+@customers.command()
+@click.argument("customer_id", type=int)
+@json_option
+@settings_option
+def suppressions(customer_id: int, settings_path: Path | None, as_json: bool) -> None:
+    """What stands against calling a customer."""
+    found = client_of(settings_path).get(f"/api/v1/customers/{customer_id}/suppressions")
+    show(found["suppressions"], as_json=as_json)
+
+
 def _read_mapping(settings: Settings, mapping: str) -> Any:
     """A mapping by name, or of a file. Raises ``BadMapping``."""
     from console.jobs import find_mapping

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from offhook.cli.audit import audit
 from offhook.cli.call import call
 from offhook.cli.calls import calls
 from offhook.cli.campaign import campaign
@@ -25,7 +26,22 @@ def offhook() -> None:
     """Outbound calls for relationship managers, on Asterisk."""
 
 
-for command in (up, serve, status, stop, campaign, customers, rm, accounts, calls, call, trunk, pbx, demo):
+for command in (
+    up,
+    serve,
+    status,
+    stop,
+    campaign,
+    customers,
+    rm,
+    accounts,
+    calls,
+    call,
+    trunk,
+    pbx,
+    audit,
+    demo,
+):
     offhook.add_command(command)
 
 

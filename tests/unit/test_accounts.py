@@ -95,7 +95,7 @@ def test_changing_role_state_or_password_ends_sessions(conn: Connection, anna: A
 # --- permissions ------------------------------------------------------------------------------------
 
 MATRIX = {
-    Role.RM: "desk customer.suppress",
+    Role.RM: "desk",
     Role.SUPERVISOR: "floor.watch floor.halt campaign.control campaign.edit customer.search customer.import "
     "customer.suppress rm.manage report.read",
     Role.ADMIN: "floor.watch floor.halt account.manage pbx.manage",
