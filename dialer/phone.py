@@ -67,10 +67,7 @@ class RmPhone:
             adopted = None
             failures = 0 if was_up else failures + 1
             if failures and not self._leaving:
-                timing = self._means.timing
-                # The exponent is held: a phone that is off for a night has thousands of failures.
-                wait_s = timing.phone_retry_s * 2 ** min(failures - 1, 10)
-                await self._wait_poke(min(wait_s, timing.phone_retry_max_s))
+                await self._wait_poke(self._means.timing.phone_retry_after_s(failures))
 
     async def _wait_poke(self, timeout_s: float | None) -> None:
         self._poke.clear()

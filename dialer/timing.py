@@ -54,6 +54,11 @@ class Timing:
         promised = decided_at + self.promise_s - self.promise_margin_s
         return max(rang_at + self.ring_min_s, min(wanted, promised))
 
+    def phone_retry_after_s(self, failures: int) -> float:
+        """The wait before an RM's phone is called again, after so many failures in a row (1 or more)."""
+        # The exponent is held: a phone that is off for a night has thousands of failures.
+        return min(self.phone_retry_s * 2 ** min(failures - 1, 10), self.phone_retry_max_s)
+
     def backstop(self) -> float:
         """The PBX's own time-out for a dial, in seconds since the INVITE: later than any timer of ours."""
         return self.setup_s + max(self.ring_min_s, self.ring_s) + self.backstop_s

@@ -55,6 +55,12 @@ def test_the_backstop_comes_after_every_timer_of_ours(ring_s: float) -> None:
     assert timing.backstop() > latest
 
 
+@pytest.mark.parametrize(("failures", "wait_s"), [(1, 2.0), (2, 4.0), (4, 16.0), (5, 30.0), (5000, 30.0)])
+def test_a_phone_is_called_again_ever_more_patiently(failures: int, wait_s: float) -> None:
+    """Twice as long each time, up to half a minute, however long the phone is off."""
+    assert TIMING.phone_retry_after_s(failures) == wait_s
+
+
 def test_scaled_timers_keep_their_proportions() -> None:
     """Demonstrations run faster with every timer alike."""
     half = TIMING.scaled(0.5)
