@@ -57,7 +57,7 @@ class Timing:
     def phone_retry_after_s(self, failures: int) -> float:
         """The wait before an RM's phone is called again, after so many failures in a row (1 or more)."""
         # The exponent is held: a phone that is off for a night has thousands of failures.
-        return min(self.phone_retry_s * 2 ** min(failures - 1, 10), self.phone_retry_max_s)
+        return min(self.phone_retry_s * 2.0 ** min(failures - 1, 10), self.phone_retry_max_s)
 
     def backstop(self) -> float:
         """The PBX's own time-out for a dial, in seconds since the INVITE: later than any timer of ours."""
