@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 from collections.abc import Sequence
 from typing import Final
 
@@ -42,8 +43,14 @@ MAIN_NICE: Final = -10
 class MainProcess:
     """Everything that ``offhook serve`` runs. ``start`` and ``stop`` once each."""
 
-    def __init__(self, settings: Settings, robots: Sequence[str] = ()) -> None:
-        """``robots``: names of RMs who are simulated; for the sample floor.
+    def __init__(
+        self, settings: Settings, robots: Sequence[str] = (), listening: socket.socket | None = None
+    ) -> None:
+        """What is needed, and nothing of it started.
+
+        Args:
+            robots: names of RMs who are simulated; for the sample floor.
+            listening: the console's socket, where a supervisor holds it; closed in the end.
 
         Raises:
             CannotListen: the console's port is taken.
@@ -55,7 +62,7 @@ class MainProcess:
         self._robots = robots
         self._stopping = False
         self._pbx_lock = asyncio.Lock()
-        self._tcp = listen_tcp(settings.console.host, settings.console.port)
+        self._tcp = listening or listen_tcp(settings.console.host, settings.console.port)
         try:
             self.system = System.open(settings, access_of(settings))
         except BaseException:
@@ -178,14 +185,16 @@ class MainProcess:
         )
 
 
-async def serve(settings: Settings, robots: Sequence[str] = ()) -> None:
+async def serve(
+    settings: Settings, robots: Sequence[str] = (), listening: socket.socket | None = None
+) -> None:
     """Run the main process until SIGTERM or SIGINT. Raises as ``MainProcess`` and its ``start`` do."""
     told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told_to_stop.set)
     raise_priority()
-    main = MainProcess(settings, robots)
+    main = MainProcess(settings, robots, listening)
     try:
         await main.start()
         await told_to_stop.wait()

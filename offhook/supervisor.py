@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from console.serving import listen_tcp
 from foundation.clock import SystemClock
 from foundation.db.open import InstanceLock
 from foundation.tasks import TaskOwner
+from offhook.down_page import DownPage
 from offhook.errors import CannotStart
 from offhook.pbx import known_rms, spec_of, start_embedded
 from softphone.account import AutoAnswer, PhoneAccount, Server
@@ -95,13 +97,20 @@ class Supervisor:
             loop.add_signal_handler(number, on_signal)
         with InstanceLock(self._settings.state_dir / "supervisor", self._clock):
             check_free(self._settings)
+            console = self._settings.console
+            # Ours over every restart of the main process: visitors wait, and nobody else takes the port.
+            listening = listen_tcp(console.host, console.port)
+            down_page = DownPage(listening)
             try:
+                await down_page.open()
                 await self._start_parts()
-                await self._keep_main()
+                await self._keep_main(listening, down_page)
             except asyncio.CancelledError:
                 if not told:
                     raise
             finally:
+                await down_page.close()
+                listening.close()
                 await self._stop_parts()
 
     async def _start_parts(self) -> None:
@@ -127,7 +136,7 @@ class Supervisor:
 
     # --- the main process ---------------------------------------------------------------------------
 
-    async def _keep_main(self) -> None:
+    async def _keep_main(self, listening: socket.socket, down_page: DownPage) -> None:
         """Start it again whenever it ends, each time after a longer wait.
 
         Raises:
@@ -143,17 +152,23 @@ class Supervisor:
                 "offhook",
                 "serve",
                 *self._floor.serve_arguments,
+                "--console-fd",
+                str(listening.fileno()),
+                pass_fds=(listening.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 # A Ctrl-C in the terminal is for us; we then end it in its turn.
                 start_new_session=True,
             )
-            if await self._came_up(self._main) and not was_up:
-                was_up = True
-                self._on_up()
+            if await self._came_up(self._main):
+                await down_page.close()
+                if not was_up:
+                    was_up = True
+                    self._on_up()
             code = await self._main.wait()
             if not was_up:
                 raise CannotStart("The main process did not start; what was started has been ended.")
             log.error("main_process_lost", code=code)
+            await down_page.open()
             if self._clock.monotonic() - began >= STABLE_S:
                 wait_s = FIRST_WAIT_S
             await self._clock.sleep(wait_s)

@@ -24,8 +24,11 @@ port_option = click.option(
 @settings_option
 @port_option
 @click.option("--robots", hidden=True, default="", help="RMs who are simulated, comma between them.")
-def serve(settings_path: Path | None, port: int | None, robots: str) -> None:
+@click.option("--console-fd", hidden=True, type=int, help="The console's listening socket, inherited.")
+def serve(settings_path: Path | None, port: int | None, robots: str, console_fd: int | None) -> None:
     """The main process alone: dialer, console and jobs. The PBX must be running."""
+    import socket
+
     import uvloop
 
     from config.logging import configure_logging
@@ -34,7 +37,8 @@ def serve(settings_path: Path | None, port: int | None, robots: str) -> None:
     settings = _with_port(load_settings(settings_path), port)
     configure_logging(settings.logging)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve_main(settings, [name for name in robots.split(",") if name]))
+        listening = None if console_fd is None else socket.socket(fileno=console_fd)
+        runner.run(serve_main(settings, [name for name in robots.split(",") if name], listening))
 
 
 @click.command()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -238,11 +239,33 @@ def test_a_second_start_on_the_same_floor_changes_nothing(up: Up) -> None:
 
 
 def test_a_killed_main_process_is_started_again_and_calls_go_on(up: Up) -> None:
-    """Talks are on the PBX; the next main process adopts them and dials on."""
+    """Talks are on the PBX; the next main process adopts them and dials on. No visitor is refused meanwhile."""
     before = {call["call_id"] for call in up.calls()}
     killed = up.main_pid()
     os.kill(killed, signal.SIGKILL)
-    until(lambda: up.main_pid() != killed, "a new main process")
+    seen = until(lambda: status_of_login(up), "an answer")
+    until(lambda: up.main_pid() != killed and status_of_login(up) == 200, "a new main process")
+    assert seen in (200, 503)
+    until(up.is_well, "well")
+    until(lambda: {call["call_id"] for call in up.calls()} - before, "another call")
+
+
+def status_of_login(up: Up) -> int:
+    """What the console's first page answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/login", timeout=10) as page:
+            return int(page.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_killed_pbx_is_started_again_and_calls_go_on(up: Up) -> None:
+    """Its calls are lost and counted once; the phones come back by themselves."""
+    before = {call["call_id"] for call in up.calls()}
+    pid_file = up.state / "pbx" / "run" / "asterisk.pid"
+    killed = int(pid_file.read_text())
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: pid_file.exists() and int(pid_file.read_text() or killed) != killed, "another PBX")
     until(up.is_well, "well")
     until(lambda: {call["call_id"] for call in up.calls()} - before, "another call")
 
