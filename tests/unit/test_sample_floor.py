@@ -26,7 +26,6 @@ from profiler import rms
 from profiler.tables import target_entry
 from vocabulary.states import CampaignState, PacingMode
 
-
 Specs = tuple[PbxSpec, CarrierSpec]
 
 
