@@ -124,7 +124,7 @@ async def test_a_person_does_the_whole_loop(sample: Sample, browser: Browser) ->
     await expect(page.get_by_role("button", name="Call a customer")).to_be_visible()
 
     await page.get_by_role("link", name="My day").click()
-    await expect(page.get_by_text("Interested")).to_be_visible()
+    await expect(page.get_by_text("Interested", exact=True)).to_be_visible()
     story = await (await page.request.get(f"/api/v1/calls/{call_id}")).json()
     assert (story["disposition"], story["outcome"]) == ("answered", "interested")
     assert [step["state"] for step in story["steps"]][-3:] == ["bridged", "ended", "wrapped_up"]
