@@ -19,7 +19,7 @@ from crm.interactions import NewInteraction, append
 from crm.numbers import customers_of
 from crm.records import number_blind
 from crm.suppression import Source, suppress, this_customer, this_number
-from dialer.desk import Desk, PhoneState
+from dialer.desk import Desk
 from dialer.engine import Engine
 from dialer.rules import DialingRules
 from dialer.telephony import (
@@ -89,9 +89,14 @@ class Inbound:
         try:
             return await self._means.db.read(who_calls, event.pii_number, campaign_id, self._means.rules)
         except DatabaseError as error:
-            # They are answered all the same; who it is cannot be known now.
+            # They are answered all the same, and their phone can opt out; who it is cannot be known now.
             log.warning("call_back_not_looked_up", error=str(error))
-            return Caller(campaign_id=campaign_id, customer_id=None, owner_rm_id=None, number_blind=None)
+            return Caller(
+                campaign_id=campaign_id,
+                customer_id=None,
+                owner_rm_id=None,
+                number_blind=_blind(event.pii_number, self._means.rules),
+            )
 
     async def _attend(self, event: InboundCall, caller: Caller, inbox: asyncio.Queue[LegEvent]) -> str:
         """Answer, announce, join or take the opt-out. Returns what came of it, for the timeline."""
@@ -143,17 +148,23 @@ class Inbound:
             await clock.sleep(0.1)
         if desk is None or not desk.free or desk.bridge is None:
             return None
+        bridge = desk.bridge
         desk.move(RmState.TALKING, "a customer calls back")
         try:
-            await self._means.telephony.bridge(event.leg, desk.bridge)
-        except TelephonyError:
+            await self._means.telephony.bridge(event.leg, bridge)
+        except TelephonyError as error:
+            log.warning("call_back_not_joined", rm=desk.rm.name, error=str(error))
+            self._give_free(desk)
+            return None
+        if desk.bridge != bridge:  # the phone went in this very moment
             self._give_free(desk)
             return None
         return desk
 
     async def _talk(self, desk: Desk, inbox: asyncio.Queue[LegEvent]) -> None:
-        """Until either side hangs up."""
-        while desk.phone is not PhoneState.DOWN:
+        """Until either side hangs up; an RM's phone that went has another bridge when it comes back."""
+        bridge = desk.bridge
+        while desk.bridge == bridge:
             try:
                 async with asyncio.timeout(1.0):
                     if isinstance(await inbox.get(), LegEnded):
@@ -187,13 +198,15 @@ def who_calls(
     conn: Connection, pii_number: str | None, campaign_id: int | None, rules: DialingRules
 ) -> Caller:
     """Look a caller up by number, and their RM by the campaign whose caller ID was dialed."""
-    if pii_number is None:
-        return Caller(campaign_id=campaign_id, customer_id=None, owner_rm_id=None, number_blind=None)
-    blind = number_blind(rules.cipher, pii_number)
-    known = customers_of(conn, blind)
+    blind = _blind(pii_number, rules)
+    known = customers_of(conn, blind) if blind is not None else ()
     customer_id = known[0] if known else None
     rm_id = owner(conn, customer_id, campaign_id) if customer_id and campaign_id else None
     return Caller(campaign_id=campaign_id, customer_id=customer_id, owner_rm_id=rm_id, number_blind=blind)
+
+
+def _blind(pii_number: str | None, rules: DialingRules) -> str | None:
+    return None if pii_number is None else number_blind(rules.cipher, pii_number)
 
 
 def opt_out_caller(conn: Connection, caller: Caller, now: datetime, ids: IdSource) -> None:
