@@ -16,6 +16,7 @@ from config.settings import (
     SafetySettings,
     Settings,
     TrunkSettings,
+    is_loopback,
 )
 from dialer.campaigns import CampaignPolicy
 from vocabulary.dispositions import Disposition
@@ -54,6 +55,10 @@ class DemoPlan:
             raise BadPlan(f"A demonstration has 1 to {len(NAMES)} RMs.")
         if self.customers < 1:
             raise BadPlan("A demonstration needs at least one customer.")
+        if (address := self.trunk_address) is not None and not is_loopback(address[0]):
+            raise BadPlan(
+                f"{address[0]} is another machine: a demonstration calls invented customers, and only here."
+            )
 
     @property
     def rm_names(self) -> tuple[str, ...]:

@@ -194,7 +194,14 @@ async def test_the_page_escapes_what_it_shows(inline_db: Inline) -> None:
 def test_a_trunk_that_is_none_is_refused(trunk: str) -> None:
     """With a sentence that shows how to write one."""
     with pytest.raises(BadPlan, match=r"sip:127\.0\.0\.1:5080"):
-        _ = replace(PLAN, trunk=trunk).trunk_address
+        replace(PLAN, trunk=trunk)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "carrier.example.com"])
+def test_a_trunk_on_another_machine_is_refused_before_anything_starts(host: str) -> None:
+    """Invented customers have numbers that belong to nobody here, and perhaps to somebody there."""
+    with pytest.raises(BadPlan, match="another machine"):
+        replace(PLAN, trunk=f"sip:{host}:5060")
 
 
 def test_a_trunk_elsewhere_is_refused_by_the_sample_profile(tmp_path: Path) -> None:
