@@ -43,16 +43,19 @@ def render(into: Path | None, settings_path: Path | None) -> None:
     from asterisk.program import find_program
     from asterisk.render import lines_to_include, render_own
     from asterisk.render import render as render_all
+    from asterisk.sounds import make_sounds, prompts
     from offhook.pbx import known_rms, spec_of
 
     settings = load_settings(settings_path)
     spec, program = spec_of(settings, known_rms(settings)), find_program(Path(sys.prefix))
     folder = into or spec.instance.conf
+    make_sounds(spec.sounds, prompts(settings.company))
     changed = write_files(folder, render_all(spec, program) if into is None else render_own(spec, program))
     click.echo(
         f"{folder}: " + (f"wrote {', '.join(changed)}." if changed else "everything is as it should be.")
     )
     if into is not None:
+        click.echo(f"{spec.sounds}: recorded messages, which your PBX must be able to read.")
         click.echo("\nLines for your own files, which are left as they are:")
         for name, lines in lines_to_include().items():
             click.echo(f"\n# {name}\n{lines}")
@@ -70,7 +73,7 @@ def check(included: Path | None, settings_path: Path | None, as_json: bool) -> N
     """Look whether the PBX can do what the settings ask; nothing is changed. Exit code 1: it cannot."""
     import socket
 
-    from asterisk.check import Severity, check_included
+    from asterisk.check import Severity, check_host_name, check_included
     from asterisk.check import check as look
     from asterisk.program import find_program
     from asterisk.render import render_own
@@ -78,7 +81,13 @@ def check(included: Path | None, settings_path: Path | None, as_json: bool) -> N
 
     settings = load_settings(settings_path)
     spec, program = spec_of(settings, known_rms(settings)), find_program(Path(sys.prefix))
-    found = look(spec, program, hosts=Path("/etc/hosts"), host_name=socket.gethostname())
+    hosts, host_name = Path("/etc/hosts"), socket.gethostname()
+    if settings.pbx.mode == "embedded":
+        found = look(spec, program, hosts=hosts, host_name=host_name)
+    elif included is None:
+        raise click.UsageError("The PBX is not ours: say with --included where its files were rendered to.")
+    else:
+        found = check_host_name(hosts, host_name)
     if included is not None:
         found += check_included(included, render_own(spec, program))
     rows = [{"severity": str(one.severity), "what": one.what, "mend": one.mend} for one in found]

@@ -252,6 +252,30 @@ def test_a_call_tells_its_story_in_order(system: StubSystem, cli: CommandLine) -
     assert not any("bridged" in line for line in lines)
 
 
+# --- the PBX of somebody else ------------------------------------------------------------------------
+
+
+def test_an_external_pbx_is_rendered_into_a_folder_and_checked_there(cli: CommandLine) -> None:
+    """Its own files stay; the recorded messages are made; what was changed since is found."""
+    Path("offhook.toml").write_text(
+        'state_dir = "state"\n[pbx]\nmode = "external"\nari_url = "http://127.0.0.1:8088/ari"\n'
+        'ari_password_file = "ari.password"\ncaller_ids = ["+351211234567"]\n'
+    )
+    Path("ari.password").write_text("s3cret-s3cret")
+    Path("theirs").mkdir()
+    Path("theirs/pjsip.conf").write_text("; theirs\n")
+    rendered = cli("pbx", "render", "--into", "theirs")
+    assert rendered.code == 0, rendered.err
+    assert "#include pjsip_offhook.conf" in rendered.out
+    assert Path("theirs/pjsip.conf").read_text() == "; theirs\n"
+    assert Path("state/sounds/pbx/identification.wav").exists()
+    assert cli("pbx", "check").code == 2
+    # Their files do not include ours yet.
+    checked = cli("pbx", "check", "--included", "theirs", "--json")
+    assert checked.code == 1
+    assert any("pjsip_offhook.conf" in one["mend"] for one in json.loads(checked.out))
+
+
 # --- offhook call ------------------------------------------------------------------------------------
 
 
