@@ -17,8 +17,11 @@ from foundation.tables import outbox
 from profiler.sessions import open_sessions
 from profiler.tables import target_entry
 from tests.sim.world import World
-from vocabulary.dispositions import Disposition
+from vocabulary.dispositions import Disposition, EndedBy
 from vocabulary.states import FINAL_CALL_STATES, OPEN_ENTRY_STATES, EntryState, RmState
+
+LEFT_ALONE_S = 30
+"""So long a customer may be in a bridge without an RM's phone: as long as a restart with a busy database takes."""
 
 
 class Ledger:
@@ -29,6 +32,7 @@ class Ledger:
         self._world = world
         self._after_lost_s = after_lost_s
         self._number_of: dict[LegId, str] = {}
+        self._alone_s: dict[LegId, int] = {}
         self.broken: list[str] = []
 
     def dialed(self, request: DialCustomer) -> None:
@@ -44,6 +48,26 @@ class Ledger:
         dialer = self._world.dialer
         if dialer is not None and dialer.engine.halted:
             self.broken.append(f"{request.leg.id} was dialed during a halt")
+
+    async def watch(self) -> None:
+        """Every second: nobody shares an RM, and nobody is left with silence while there is a dialer to see it."""
+        while True:
+            await self._world.clock.sleep(1.0)
+            pbx = self._world.pbx
+            in_bridge = {leg: bridge for leg in pbx.live_legs if (bridge := pbx.bridge_of(leg)) is not None}
+            phones = {bridge for leg, bridge in in_bridge.items() if leg.id.startswith("rm-")}
+            guests = {leg: bridge for leg, bridge in in_bridge.items() if not leg.id.startswith("rm-")}
+            for bridge, count in Counter(guests.values()).items():
+                if count > 1:
+                    self.broken.append(f"{count} people are in {bridge.id}")
+            blind = self._world.dialer is None or pbx.mute_events
+            alone = set() if blind else {leg for leg, bridge in guests.items() if bridge not in phones}
+            self._alone_s = {
+                leg: self._alone_s.get(leg, 0) + 1 for leg in sorted(alone, key=lambda leg: leg.id)
+            }
+            self.broken += [
+                f"{leg.id} is left alone" for leg, s in self._alone_s.items() if s == LEFT_ALONE_S
+            ]
 
     async def waiting_customer(self, rm_id: int) -> int | None:
         """The first customer who waits in an RM's list."""
@@ -101,6 +125,11 @@ def _of_the_record(conn: Connection, now: datetime, after_lost_s: float) -> list
     final = [str(state) for state in FINAL_CALL_STATES]
     broken += [f"{row.call_id} is left {row.state}" for row in calls if row.state not in final]
     broken += [f"{row.call_id} has no disposition" for row in calls if row.disposition is None]
+    broken += [
+        f"{row.call_id} rang too short"
+        for row in calls
+        if row.ended_by == EndedBy.RING_TIMER and (row.ended_at - row.ringing_at).total_seconds() < 14.9
+    ]
     for row in calls:
         if row.disposition == Disposition.LOST:
             broken += [

@@ -125,6 +125,7 @@ class _Seeded:
         lives = [asyncio.create_task(self._rm(rm_id), name=f"rm-{rm_id}") for rm_id in world.rm_ids] + [
             asyncio.create_task(self._undertaker(), name="undertaker"),
             asyncio.create_task(self._troubles(), name="troubles"),
+            asyncio.create_task(self.ledger.watch(), name="watch"),
         ]
         await self._to_the_end()
         for task in lives:
