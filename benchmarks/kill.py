@@ -56,10 +56,14 @@ async def campaign(numbers: Sequence[str], seed: int) -> AsyncIterator[tuple[Lab
             await floor.stop()
 
 
-async def left_on(floor: LabFloor) -> list[str]:
-    """The channels that are still there when everybody has gone home."""
+async def every_complaint(found: Audit, floor: LabFloor) -> list[str]:
+    """What is wrong when everybody has gone home: in the records, in the lists, on the PBX."""
     channels = await floor.lab.pbx.command("core show channels concise")
-    return [f"a channel is left: {line.split('!')[0]}" for line in channels.splitlines()]
+    return [
+        *found.broken,
+        *(f"{number} was forgotten" for number in found.forgotten),
+        *(f"a channel is left: {line.split('!')[0]}" for line in channels.splitlines()),
+    ]
 
 
 async def one_kill(seed: int) -> tuple[Kill, list[str]]:
@@ -77,7 +81,7 @@ async def one_kill(seed: int) -> tuple[Kill, list[str]]:
             # Some restarts come late: customers answered, or hung up, with nobody looking.
             dead_s=dice.choice((0.0, 0.0, 1.5, 3.0)),
         )
-        return kill, [*kill.found.broken, *await left_on(floor)]
+        return kill, await every_complaint(kill.found, floor)
 
 
 async def one_storm(seed: int) -> tuple[Audit, list[str]]:
@@ -95,7 +99,7 @@ async def one_storm(seed: int) -> tuple[Audit, list[str]]:
             await until(lambda: records.now().over)
             await dialer.go_home()
             found = records.audit(invites(read_events(floor.lab.carrier_spec.calls_file)))
-            return found, [*found.broken, *await left_on(floor)]
+            return found, await every_complaint(found, floor)
         finally:
             await dialer.kill()
             records.close()

@@ -74,6 +74,7 @@ class Audit:
     dialed: int
     dispositions: Counter[str]
     unseen: int  #: durable rows whose INVITE never left: the process died in between
+    forgotten: tuple[str, ...]  #: numbers of customers who were never dialed
 
 
 def audit(conn: Connection, digits: dict[str, str], invites: Counter[str]) -> Audit:
@@ -126,6 +127,7 @@ def audit(conn: Connection, digits: dict[str, str], invites: Counter[str]) -> Au
         dialed=len(dialed),
         dispositions=Counter(row.disposition or "none" for row in dialed),
         unseen=sum(max(0, by_number[number] - invites[number]) for number in by_number),
+        forgotten=tuple(sorted(set(digits.values()) - set(by_number))),
     )
 
 
