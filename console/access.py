@@ -74,6 +74,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /api/v1/campaigns/{campaign}/lists": _any_of(P.CAMPAIGN_EDIT),
     "GET /api/v1/customers/{customer_id}": _any_of(P.CUSTOMER_SEARCH),
     "POST /api/v1/customers/search": _any_of(P.CUSTOMER_SEARCH),
+    "POST /api/v1/customers/{customer_id}/reveal": _any_of(P.CUSTOMER_REVEAL),
     "GET /api/v1/customers/{customer_id}/suppressions": _any_of(P.CUSTOMER_SEARCH),
     "POST /api/v1/customers/{customer_id}/suppress": _any_of(P.CUSTOMER_SUPPRESS),
     "POST /api/v1/customers/{customer_id}/lift": _any_of(P.CUSTOMER_SUPPRESS),

@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
+from sqlalchemy import Connection
 
 from console.ask import Ask
 from console.errors import NotThere
 from console.routes import Asked, Routes, Told
 from console.views import masked_name
 from crm.customers import search as search_customers
-from crm.snapshot import snapshot
+from crm.snapshot import CustomerSnapshot, snapshot
 from vocabulary.states import NumberState
 
 routes = Routes("customers")
+
+#: Why something is done to or with a customer's record: it stands in the audit.
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class SearchAsked(Asked):
@@ -77,13 +81,28 @@ class CustomerShown(Told):
     interactions: list[Line] = Field(description="The newest twenty first.")
 
 
+class RevealAsked(Asked):
+    """Why somebody has to know who this is."""
+
+    reason: Reason
+
+
+class CustomerRevealed(Told):
+    """Who a customer is, in clear."""
+
+    customer_id: int
+    name: str = Field(repr=False)
+    email: str | None = Field(repr=False)
+    birth_date: date | None = Field(repr=False)
+    numbers: list[str] = Field(repr=False, description="In the order in which they are dialed.")
+
+
 @routes.get("/customers/{customer_id}", reply=CustomerShown)
 async def show(ask: Ask) -> CustomerShown:
     """What is known of one customer."""
-    text = ask.path("customer_id")
-    if not text.isdecimal() or len(text) > 15:
-        raise NotThere(f"There is no customer {text[:20]!r}.", reason="no_customer")
-    found = await ask.read(snapshot, ask.parts.cipher, int(text), ask.parts.clock.now(), interactions=20)
+    found = await ask.read(
+        snapshot, ask.parts.cipher, customer_number(ask), ask.parts.clock.now(), interactions=20
+    )
     return CustomerShown(
         customer_id=found.customer_id,
         external_id=found.external_id,
@@ -98,6 +117,19 @@ async def show(ask: Ask) -> CustomerShown:
         interactions=[
             Line(**{name: getattr(line, name) for name in Line.model_fields}) for line in found.interactions
         ],
+    )
+
+
+@routes.post("/customers/{customer_id}/reveal", body=RevealAsked, reply=CustomerRevealed)
+async def reveal(ask: Ask, body: RevealAsked) -> CustomerRevealed:
+    """Who a customer is. Kept in the audit, with the reason, in the same unit of work."""
+    found = await ask.write(_reveal, ask, customer_number(ask), body.reason, ask.parts.clock.now())
+    return CustomerRevealed(
+        customer_id=found.customer_id,
+        name=found.name,
+        email=found.email,
+        birth_date=found.birth_date,
+        numbers=[one.e164 for one in found.numbers],
     )
 
 
@@ -117,3 +149,21 @@ async def search(ask: Ask, body: SearchAsked) -> Hits:
             for hit in found
         ]
     )
+
+
+def customer_number(ask: Ask) -> int:
+    """The customer that the path names.
+
+    Raises:
+        NotThere: this is no customer's number.
+    """
+    text = ask.path("customer_id")
+    if not text.isdecimal() or len(text) > 15:
+        raise NotThere(f"There is no customer {text[:20]!r}.", reason="no_customer")
+    return int(text)
+
+
+def _reveal(conn: Connection, ask: Ask, customer_id: int, reason: str, now: datetime) -> CustomerSnapshot:
+    found = snapshot(conn, ask.parts.cipher, customer_id, now)
+    ask.record(conn, "customer.reveal", f"customer:{customer_id}", reason=reason)
+    return found

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from sqlalchemy import Connection
 
+from console.api.customers import Reason, customer_number
 from console.api.models import Done
 from console.ask import Ask
-from console.errors import NotPossible, NotThere
+from console.errors import NotPossible
 from console.routes import Asked, Routes, Told
 from crm.snapshot import snapshot
 from crm.suppression import Scope, Source, lift_all, standing_of, suppress, this_customer
@@ -19,8 +19,6 @@ from foundation.outbox import publish
 from vocabulary.events import CustomerSuppressed
 
 routes = Routes("customers")
-
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class SuppressAsked(Asked):
@@ -50,7 +48,7 @@ class SuppressionsShown(Told):
 @routes.get("/customers/{customer_id}/suppressions", reply=SuppressionsShown)
 async def standing(ask: Ask) -> SuppressionsShown:
     """What stands against calling a customer."""
-    customer_id = _number(ask)
+    customer_id = customer_number(ask)
     now = ask.parts.clock.now()
     await ask.read(snapshot, ask.parts.cipher, customer_id, now)
     found = await ask.read(standing_of, customer_id, now)
@@ -65,14 +63,14 @@ async def standing(ask: Ask) -> SuppressionsShown:
 @routes.post("/customers/{customer_id}/suppress", body=SuppressAsked, reply=Done)
 async def suppress_(ask: Ask, body: SuppressAsked) -> Done:
     """A customer may not be called any more, on no number; waiting entries of target lists are withdrawn."""
-    await ask.write(_suppress, ask, _number(ask), body, ask.parts.clock.now())
+    await ask.write(_suppress, ask, customer_number(ask), body, ask.parts.clock.now())
     return Done()
 
 
 @routes.post("/customers/{customer_id}/lift", body=SuppressAsked, reply=Done)
 async def lift(ask: Ask, body: SuppressAsked) -> Done:
     """Take back what one source said of a customer and the customer's numbers; what others said stands."""
-    await ask.write(_lift, ask, _number(ask), body, ask.parts.clock.now())
+    await ask.write(_lift, ask, customer_number(ask), body, ask.parts.clock.now())
     return Done()
 
 
@@ -98,10 +96,3 @@ def _record(conn: Connection, ask: Ask, action: str, customer_id: int, body: Sup
     ask.record(
         conn, action, f"customer:{customer_id}", detail={"source": str(body.source)}, reason=body.reason
     )
-
-
-def _number(ask: Ask) -> int:
-    text = ask.path("customer_id")
-    if not text.isdecimal() or len(text) > 15:
-        raise NotThere(f"There is no customer {text[:20]!r}.", reason="no_customer")
-    return int(text)

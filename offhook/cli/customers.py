@@ -90,6 +90,17 @@ def search(text: str, settings_path: Path | None, as_json: bool) -> None:
     show(found["customers"], as_json=as_json)
 
 
+@customers.command()
+@click.argument("customer_id", type=int)
+@click.option("--reason", required=True, help="Why you have to know; it is kept in the audit.")
+@json_option
+@settings_option
+def reveal(customer_id: int, reason: str, settings_path: Path | None, as_json: bool) -> None:
+    """Who a customer is: name and numbers in clear."""
+    client = client_of(settings_path)
+    show_one(client.post(f"/api/v1/customers/{customer_id}/reveal", {"reason": reason}), as_json=as_json)
+
+
 _SOURCES: Final = ("steward", "opt_out", "complaint", "legal_dnc", "wrong_person")
 _source_option = click.option(
     "--source", type=click.Choice(_SOURCES), default="steward", show_default=True, help="Whose word it is."

@@ -87,6 +87,36 @@ async def test_what_makes_no_sense_changes_nothing(site: Site, act: str) -> None
     assert await sources(site, customer_id) == []
 
 
+async def test_who_a_customer_is_is_told_to_a_steward_and_audited(site: Site) -> None:
+    """With a reason, in one unit with its entry; a supervisor, who sees them masked, is refused."""
+    customer_id = await site.customer(0)
+    steward, supervisor = await site.logged_in(Role.STEWARD), await site.logged_in(Role.SUPERVISOR)
+    auditor = await site.logged_in(Role.AUDITOR)
+    path = f"/api/v1/customers/{customer_id}/reveal"
+    told = await (await steward.post(path, {"reason": "privacy request 12"})).json()
+    masked = await (await steward.get(f"/api/v1/customers/{customer_id}")).json()
+    assert len(told["name"]) > len(masked["name"])
+    assert all(number.startswith("+") and number[1:].isdecimal() for number in told["numbers"])
+    assert (await steward.post(path, {"reason": ""})).status == 422
+    assert (await supervisor.post(path, {"reason": "curious"})).status == 403
+    assert (await steward.post("/api/v1/customers/99/reveal", {"reason": "x"})).status == 404
+    assert await audited(auditor, action="customer.reveal") == [
+        ("stewardone", "customer.reveal", f"customer:{customer_id}", "privacy request 12")
+    ]
+
+
+async def test_an_unwritten_entry_keeps_a_customer_masked(site: Site) -> None:
+    """If the audit cannot be written, nothing is told."""
+    customer_id = await site.customer(0)
+    steward = await site.logged_in(Role.STEWARD)
+    await site.db.write(lambda conn: conn.exec_driver_sql(
+        "CREATE TRIGGER full BEFORE INSERT ON audit_entry BEGIN SELECT RAISE(ABORT, 'no'); END"
+    ))  # fmt: skip
+    answer = await steward.post(f"/api/v1/customers/{customer_id}/reveal", {"reason": "x"})
+    assert answer.status >= 500
+    assert "numbers" not in await answer.json()
+
+
 async def test_the_audit_is_for_its_readers(site: Site) -> None:
     """Newest first, narrowed by who, what and to what; nobody else reads it."""
     auditor, admin = await site.logged_in(Role.AUDITOR), await site.logged_in(Role.ADMIN)
