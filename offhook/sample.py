@@ -66,6 +66,14 @@ class NewAccount:
     one_time_password: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleFloor:
+    """What a set-up found or made."""
+
+    made: tuple[NewAccount, ...] = ()  #: accounts made now
+    over: bool = False  #: every customer of the campaign that dials by itself was dealt with
+
+
 def sample_specs(state: Path) -> tuple[PbxSpec, CarrierSpec]:
     """PBX and simulated carrier of the sample floor, on free ports, or on those where they run."""
     return lab_specs(
@@ -115,24 +123,22 @@ file = "offhook.log"
     return path
 
 
-async def set_up(settings: Settings, clock: Clock, ids: IdSource) -> list[NewAccount]:
-    """Customers, people and campaigns, as far as they are missing; the answer is the accounts made now.
+async def set_up(settings: Settings, clock: Clock, ids: IdSource) -> SampleFloor:
+    """Customers, people and campaigns, as far as they are missing.
 
     Raises:
         SecondInstance: a process runs on this database.
     """
     records = Records.open(settings, clock, ids)
     try:
-        if await records.db.read(_is_there):
-            return []
+        campaigns = {one.name: one for one in await records.db.read(list_campaigns)}
+        if BY_HAND in campaigns:
+            state = campaigns[DIALS_BY_ITSELF].state
+            return SampleFloor(over=state in (CampaignState.EXHAUSTED, CampaignState.STOPPED))
         await _take_in_customers(settings, records, clock)
-        return await records.db.write(_people_and_campaigns, clock.now(), ids)
+        return SampleFloor(made=tuple(await records.db.write(_people_and_campaigns, clock.now(), ids)))
     finally:
         await records.close()
-
-
-def _is_there(conn: Connection) -> bool:
-    return any(campaign.name == BY_HAND for campaign in list_campaigns(conn))
 
 
 async def _take_in_customers(settings: Settings, records: Records, clock: Clock) -> None:

@@ -93,7 +93,10 @@ class Supervisor:
                 told = True
                 running.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        ends = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+            ends.append(signal.SIGHUP)  # the terminal was closed: nothing may dial on unseen
+        for number in ends:
             loop.add_signal_handler(number, on_signal)
         with InstanceLock(self._settings.state_dir / "supervisor", self._clock):
             check_free(self._settings)

@@ -96,7 +96,13 @@ async def _sample(state: Path, port: int) -> None:
         settings = load_settings(path)
         configure_logging(settings.logging)
         check_free(settings)
-        _tell_passwords(await set_up(settings, SystemClock(), SystemIds()))
+        found = await set_up(settings, SystemClock(), SystemIds())
+        _tell_passwords(found.made)
+        if found.over:
+            click.echo(
+                "The sample campaign has come to its end: every customer was dealt with. For a new floor remove "
+                f"the folder {state}, or name another with --state."
+            )
         floor = Floor(
             settings=settings,
             serve_arguments=("--settings", str(path), "--robots", ",".join(ROBOTS)),
@@ -117,7 +123,7 @@ def _address(settings: Settings) -> str:
     return f"http://{settings.console.host}:{settings.console.port}/"
 
 
-def _tell_passwords(made: list[NewAccount]) -> None:
+def _tell_passwords(made: tuple[NewAccount, ...]) -> None:
     """At once, before anything can fail: they are kept nowhere."""
     if made:
         click.echo("One-time passwords, told only now; the first login asks for a new one:")

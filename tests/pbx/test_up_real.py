@@ -287,12 +287,13 @@ def test_a_halt_reaches_a_main_process_that_hangs(up: Up) -> None:
     assert up.is_well()
 
 
-def test_ctrl_c_leaves_no_process_and_the_next_start_finds_everything(folder: Path) -> None:
-    """What was started is ended, and nothing else; passwords are not told again."""
+def test_its_end_leaves_no_process_and_the_next_start_finds_everything(folder: Path) -> None:
+    """A closed terminal ends what was started; two Ctrl-C do so in a hurry. Passwords are not told again."""
     with going_up(folder / "third") as first:
         family = first.family()
         assert len(family) > 4  # supervisor, main process, PBX, carrier, phones
-        assert first.end() == 0
+        first.process.send_signal(signal.SIGHUP)
+        assert first.process.wait(DEADLINE_S) == 0
         until(lambda: not any(map(runs, family)), "the end of all")
     with going_up(folder / "third") as second:
         assert not PASSWORD.findall(second.said)

@@ -16,7 +16,7 @@ from asterisk.spec import PbxSpec
 from config.load import load
 from config.settings import Settings
 from crm.tables import customer
-from dialer.campaigns import list_campaigns
+from dialer.campaigns import list_campaigns, move_campaign
 from foundation.clock import SystemClock
 from foundation.ids import SeededIds, SystemIds
 from offhook import sample
@@ -62,9 +62,9 @@ def test_the_settings_lead_to_the_simulated_carrier_alone(
 
 async def test_it_is_made_once(settings: Settings) -> None:
     """Accounts with passwords that fit, customers in lists of their own, campaigns that run; then nothing more."""
-    made = await sample.set_up(settings, SystemClock(), SystemIds())
+    made = (await sample.set_up(settings, SystemClock(), SystemIds())).made
     assert [one.name for one in made] == [*sample.RMS, *sample.OFFICE]
-    assert await sample.set_up(settings, SystemClock(), SystemIds()) == []
+    assert await sample.set_up(settings, SystemClock(), SystemIds()) == sample.SampleFloor()
     records = Records.open(settings, SystemClock(), SystemIds())
     for one in made:
         found = await records.db.read(accounts.find, one.name)
@@ -94,6 +94,16 @@ async def test_it_is_made_once(settings: Settings) -> None:
     await records.close()
 
 
+async def test_a_floor_at_its_end_says_so(settings: Settings) -> None:
+    """It starts, and would stand still: a newcomer is told how to have a new one."""
+    await sample.set_up(settings, SystemClock(), SystemIds())
+    records = Records.open(settings, SystemClock(), SystemIds())
+    now = SystemClock().now()
+    await records.db.write(move_campaign, 1, CampaignState.EXHAUSTED, now)
+    await records.close()
+    assert await sample.set_up(settings, SystemClock(), SystemIds()) == sample.SampleFloor(over=True)
+
+
 async def test_a_set_up_that_was_cut_off_is_completed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +116,7 @@ async def test_a_set_up_that_was_cut_off_is_completed(
         patch.setattr(sample, "_people_and_campaigns", cut)
         with pytest.raises(KeyboardInterrupt):
             await sample.set_up(settings, SystemClock(), SeededIds(1))
-    assert len(await sample.set_up(settings, SystemClock(), SystemIds())) == 6
+    assert len((await sample.set_up(settings, SystemClock(), SystemIds())).made) == 6
     records = Records.open(settings, SystemClock(), SystemIds())
     count = await records.db.read(lambda conn: conn.scalar(select(func.count()).select_from(customer)))
     assert count == sample.CUSTOMERS
