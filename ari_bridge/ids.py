@@ -22,11 +22,6 @@ def is_our_leg(node: str, channel_id: str) -> bool:
     return channel_id.startswith((f"c-{node}-", f"rm-{node}-"))
 
 
-def is_rm_leg(node: str, channel_id: str) -> bool:
-    """The id is that of an RM's leg on this node."""
-    return channel_id.startswith(f"rm-{node}-")
-
-
 def is_our_bridge(node: str, bridge_id: str) -> bool:
     """The id is one that ``dialer.legs`` gave on this node: never one of Asterisk's own holding bridges."""
     return bridge_id.startswith(f"b-{node}-")

@@ -46,6 +46,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "POST /api/v1/rms/{rm}": _any_of(P.RM_MANAGE),
     "GET /api/v1/accounts": _any_of(P.ACCOUNT_MANAGE),
     "POST /api/v1/accounts": _any_of(P.ACCOUNT_MANAGE),
+    "POST /api/v1/accounts/{account}": _any_of(P.ACCOUNT_MANAGE),
     "POST /api/v1/accounts/{account}/reset": _any_of(P.ACCOUNT_MANAGE),
     "GET /api/v1/trunks": _any_of(P.PBX_MANAGE, P.FLOOR_WATCH),
     "GET /api/v1/calls": _any_of(P.FLOOR_WATCH),

@@ -56,11 +56,6 @@ def open_shifts(conn: Connection) -> list[Row[Any]]:
     return list(conn.execute(select(rm_shift).where(rm_shift.c.ended_at.is_(None)).order_by(rm_shift.c.id)))
 
 
-def shift_moves(conn: Connection, shift_id: int) -> list[Row[Any]]:
-    """The states of a shift in order."""
-    return list(conn.execute(select(rm_move).where(rm_move.c.shift_id == shift_id).order_by(rm_move.c.id)))
-
-
 def last_state(conn: Connection, shift_id: int) -> RmState | None:
     """The state a shift was last noted in; None: none yet."""
     state = conn.execute(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts of the people who log in: making them, and giving a new one-time password."""
+"""Accounts of the people who log in: making, changing and locking them, and giving a new one-time password."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accounts.accounts import Account, AccountState
 from accounts.one_time import one_time_password
 from accounts.permissions import Role
 from console.ask import Ask
-from console.errors import NotThere, WrongInput
+from console.errors import NotPossible, NotThere, WrongInput
 from console.routes import Asked, Routes, Told
 
 routes = Routes("accounts")
@@ -26,6 +26,13 @@ class AccountAsked(Asked):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9._-]{1,39}$")]
     display_name: Annotated[str, Field(min_length=1, max_length=80)]
     role: Role
+
+
+class AccountChanged(Asked):
+    """What shall be otherwise; what is left out stays. An RM's account stays an RM's."""
+
+    role: Role | None = None
+    state: AccountState | None = None
 
 
 class AccountShown(Told):
@@ -80,6 +87,31 @@ async def reset(ask: Ask) -> PasswordTold:
     await ask.write(_reset, ask, found, kept)
     shown = _shown(found).model_dump() | {"password_must_change": True}
     return PasswordTold(**shown, one_time_password=password)
+
+
+@routes.post("/accounts/{account}", body=AccountChanged, reply=AccountShown)
+async def change(ask: Ask, body: AccountChanged) -> AccountShown:
+    """Give another role, or lock an account and unlock it; its sessions end."""
+    found = await ask.read(accounts.find, ask.path("account"))
+    if found is None:
+        raise NotThere("There is no such account.", reason="no_account")
+    if found.id == ask.actor.account_id:
+        raise NotPossible("This is your own account; somebody else must change it.", reason="own_account")
+    if body.role is not None and Role.RM in (body.role, found.role):
+        raise WrongInput("An RM's account stays an RM's, and no other becomes one.", reason="rm_account")
+    return _shown(await ask.write(_change, ask, found, body))
+
+
+def _change(conn: Connection, ask: Ask, found: Account, body: AccountChanged) -> Account:
+    if body.role is not None:
+        accounts.set_role(conn, found.id, body.role)
+    if body.state is not None:
+        accounts.set_state(conn, found.id, body.state)
+    detail = body.model_dump(mode="json", exclude_none=True)
+    ask.record(conn, "account.change", f"account:{found.id}", detail=detail)
+    changed = accounts.find(conn, found.name)
+    assert changed is not None
+    return changed
 
 
 def _add(conn: Connection, ask: Ask, body: AccountAsked, password_hash: str, now: datetime) -> Account:

@@ -108,10 +108,6 @@ def checked(rule: Rule | None, index: dict[str, int], check: Callable[[str], T])
 # --- checks: the text as it is kept, or ValueError with a sentence ------------------------------------
 
 
-def any_text(text: str) -> str:
-    return text
-
-
 def language(text: str) -> str:
     if _LANGUAGE.fullmatch(text) is None:
         raise ValueError("A language is a code such as pt or pt-BR.")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -120,6 +120,9 @@ def phone(name: str, settings_path: Path | None, as_json: bool) -> None:
     show_one(told, as_json=as_json)
 
 
+_ROLES: Final = tuple(str(role) for role in Role if role is not Role.RM)
+
+
 @click.group()
 def accounts() -> None:
     """Accounts of the people who log in."""
@@ -138,7 +141,7 @@ def list_accounts(settings_path: Path | None, as_json: bool) -> None:
 @click.option("--display-name", help="What people read; left out: the name.")
 @click.option(
     "--role",
-    type=click.Choice([str(role) for role in Role if role is not Role.RM]),
+    type=click.Choice(_ROLES),
     required=True,
     help="RMs are made with: offhook rm add.",
 )
@@ -159,3 +162,20 @@ def add_account(
 def reset_account(name: str, settings_path: Path | None, as_json: bool) -> None:
     """A new one-time password, told this once; whoever is logged in under this name is logged out."""
     show_one(client_of(settings_path).post(f"/api/v1/accounts/{name}/reset"), as_json=as_json)
+
+
+@accounts.command("set")
+@click.argument("name")
+@click.option("--role", type=click.Choice(_ROLES), help="Another role. An RM's account stays an RM's.")
+@click.option("--lock/--unlock", "locked", default=None, help="May not log in any more, or again.")
+@json_option
+@settings_option
+def set_account(
+    name: str, role: str | None, locked: bool | None, settings_path: Path | None, as_json: bool
+) -> None:
+    """Give another role, or lock an account; whoever is logged in with it is out at once."""
+    body = {"role": role, "state": None if locked is None else ("disabled" if locked else "active")}
+    asked = {key: value for key, value in body.items() if value is not None}
+    if not asked:
+        raise click.UsageError("Say what shall be otherwise.")
+    show_one(client_of(settings_path).post(f"/api/v1/accounts/{name}", asked), as_json=as_json)

@@ -97,3 +97,11 @@ def test_a_customer_is_kept_from_being_called_and_back(system: StubSystem, cli: 
     body = {"source": "steward", "reason": "asked by letter"}
     assert system.asked[0] == ("POST", "/api/v1/customers/7/suppress", body)
     assert cli("customers", "lift", "7").code == 2
+
+
+def test_an_account_is_locked(system: StubSystem, cli: CommandLine) -> None:
+    """Only what is given is asked for; nothing given is a usage error."""
+    system.answers["POST /api/v1/accounts/sue"] = {"name": "sue", "state": "disabled"}
+    assert cli("accounts", "set", "sue", "--lock").code == 0
+    assert system.asked == [("POST", "/api/v1/accounts/sue", {"state": "disabled"})]
+    assert cli("accounts", "set", "sue").code == 2

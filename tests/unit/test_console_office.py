@@ -77,6 +77,53 @@ async def test_a_password_is_reset(site: Site) -> None:
     assert acts == [("adminone",)]
 
 
+async def test_an_account_is_locked_and_gets_another_role(site: Site) -> None:
+    """Its sessions end at once, its password does not help, unlocked it does again; all is on record."""
+    admin, sam = await site.logged_in(Role.ADMIN), await site.logged_in(Role.SUPERVISOR)
+    login = {"name": "supervisorone", "password": PASSWORD}
+    locked = await admin.post("/api/v1/accounts/supervisorone", {"state": "disabled"})
+    assert (await locked.json())["state"] == "disabled"
+    assert (await sam.get("/api/v1/me")).status == 401
+    assert (await sam.post("/api/v1/login", login)).status == 401
+    body = {"state": "active", "role": "steward"}
+    assert (await admin.post("/api/v1/accounts/supervisorone", body)).status == 200
+    assert (await sam.post("/api/v1/login", login)).status == 200
+    assert (await (await sam.get("/api/v1/me")).json())["role"] == "steward"
+    details = await site.db.read(
+        lambda conn: (
+            conn.execute(
+                select(audit_entry.c.detail)
+                .where(audit_entry.c.action == "account.change")
+                .order_by(audit_entry.c.id)
+            )
+            .scalars()
+            .all()
+        )
+    )
+    assert details == [{"state": "disabled"}, {"role": "steward", "state": "active"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "reason"),
+    [
+        ("nobody", {"state": "disabled"}, 404, "no_account"),
+        ("adminone", {"state": "disabled"}, 409, "own_account"),
+        ("rmone", {"role": "admin"}, 422, "rm_account"),
+        ("supervisorone", {"role": "rm"}, 422, "rm_account"),
+        ("supervisorone", {"state": "gone"}, 422, "wrong_input"),
+    ],
+)
+async def test_an_account_is_not_changed_without_sense(
+    site: Site, name: str, body: dict[str, str], status: int, reason: str
+) -> None:
+    """Nobody's, one's own, and an RM's into another: each refused by its reason."""
+    admin = await site.logged_in(Role.ADMIN)
+    for role in (Role.SUPERVISOR, Role.RM):
+        await site.account(role, f"{role}one")
+    answer = await admin.post(f"/api/v1/accounts/{name}", body)
+    assert (answer.status, (await answer.json())["reason"]) == (status, reason)
+
+
 async def test_an_rms_abilities_change_and_the_pbx_is_told(site: Site) -> None:
     """What is not named stays; somebody who left has no desk any more."""
     supervisor, rm = await site.logged_in(Role.SUPERVISOR), await site.logged_in(Role.RM)
