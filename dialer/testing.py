@@ -94,6 +94,7 @@ class FakeTelephony:
         self.registered = True  #: RM phones can be called
         self.refuse_dial: Refusal | None = None
         self.dial_unknown = False  #: requests to dial happen, and the dialer cannot tell
+        self.hang_up_unheard = False  #: requests to hang up get no answer and do not happen
         self.mute_events = False  #: the event stream is cut: nothing is told until ``link_up``
         self._clock = clock
         self._surveyed: dict[LegId, SurveyedState] = {}
@@ -175,6 +176,8 @@ class FakeTelephony:
         self._alive(leg).state = SurveyedState.UP
 
     async def hang_up(self, leg: LegId, reason: HangUpReason = HangUpReason.NORMAL) -> None:
+        if self.hang_up_unheard:
+            raise Unknown("the request timed out")
         found = self._legs.get(leg)
         if found is not None:
             cause = 19 if reason is HangUpReason.NO_ANSWER else 16
@@ -182,6 +185,9 @@ class FakeTelephony:
 
     async def release_bridge(self, bridge: BridgeId) -> None:
         self._bridges.discard(bridge)
+        for leg in self._legs.values():
+            if leg.bridge == bridge:
+                leg.bridge = None
 
     async def play(self, leg: LegId, playback: str, media: str) -> None:
         self._alive(leg)

@@ -93,6 +93,7 @@ class _Seeded:
         self.lives = 0
         self.calm = False
         self.database_down = False
+        self.deaths: list[asyncio.Task[None]] = []
         self.world: World
         self.ledger: Ledger
 
@@ -166,6 +167,10 @@ class _Seeded:
             answers_after_s=self.rng.uniform(3.0, 20.0),
             talks_s=self.rng.choice([0.0, 0.5, 5.0, 20.0, 90.0]),
         )
+        if self.chance(0.08) and request.bridge is not None and answers.answers_after_s is not None:
+            moment = answers.answers_after_s + self.rng.uniform(-0.05, 0.05)
+            rm = request.bridge.id.split("-")[2]
+            self.deaths.append(asyncio.create_task(self._phone_dies_later(rm, moment), name="phone-dies"))
         others = [BUSY, DECLINES, HANGS_UP_AT_ONCE, RINGS_FOR_EVER, SILENT_TRUNK, WRONG_NUMBER]
         return answers if self.chance(0.55) else self.rng.choice(others)
 
@@ -181,11 +186,11 @@ class _Seeded:
 
     async def _boot(self) -> None:
         self.lives += 1
-        mortal = not self.calm and self.lives < 5 and self.chance(0.7)
+        mortal = not self.calm and self.lives < 8 and self.chance(0.8)
         process = Process(
             self.world.db,
             self.world.pbx,
-            dies_at=self.rng.randint(5, 900) if mortal else 0,
+            dies_at=self.rng.randint(5, 500) if mortal else 0,
             after_effect=self.chance(0.5),
         )
         await self.world.boot(process=process, start_campaign=False, shifts=False)
@@ -198,7 +203,7 @@ class _Seeded:
             await world.process.dead.wait()
             log.info("dialer_dies", act=world.process.last_act, acts=world.process.acts)
             await world.kill()
-            await world.clock.sleep(self.rng.choice([0.2, 2.0, 30.0]))
+            await world.clock.sleep(self.rng.choice([0.01, 0.2, 1.0, 4.0, 30.0]))
             await self._start()
 
     async def _start(self) -> None:
@@ -316,6 +321,7 @@ class _Seeded:
             self._link_cut,
             self._database_down,
             self._requests_unknown,
+            self._hang_ups_unheard,
             self._trunk_refuses,
             self._breaker,
             self._halt,
@@ -334,6 +340,17 @@ class _Seeded:
 
     def _any_rm(self) -> str:
         return f"rm{self.rng.randrange(len(self.world.rm_ids))}x"
+
+    async def _phone_dies_later(self, rm: str, after_s: float) -> None:
+        """In the moment of an answer, or just beside it."""
+        await self.world.clock.sleep(after_s)
+        if not self.calm:
+            self.world.pbx.rm_phone_dies(rm)
+
+    async def _hang_ups_unheard(self) -> None:
+        self.world.pbx.hang_up_unheard = True
+        await self.world.clock.sleep(self.rng.uniform(1.0, 12.0))
+        self.world.pbx.hang_up_unheard = False
 
     async def _phone_dies(self) -> None:
         self.world.pbx.rm_phone_dies(self._any_rm())
