@@ -85,6 +85,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "GET /api/v1/imports/{import_id}/errors": _any_of(P.CUSTOMER_IMPORT),
     "POST /api/v1/imports/{import_id}/undo": _any_of(P.CUSTOMER_IMPORT),
     "GET /api/v1/jobs/{job}": _any_of(P.CUSTOMER_IMPORT, P.CAMPAIGN_EDIT),
+    "GET /api/v1/alarms": _any_of(P.FLOOR_WATCH),
     "GET /api/v1/audit": _any_of(P.AUDIT_READ),
     "GET /api/v1/floor": _any_of(P.FLOOR_WATCH),
     "POST /api/v1/floor/halt": _any_of(P.FLOOR_HALT),

@@ -14,6 +14,7 @@ from console.access import check_table
 from console.answering import OWNER, PARTS, bind, say_what_aiohttp_says
 from console.api import (
     accounts,
+    alarms,
     audit,
     calls,
     campaigns,
@@ -59,6 +60,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         suppressions,
         imports,
         audit,
+        alarms,
         floor,
         live,
         assets,

@@ -170,6 +170,7 @@ def _publish(conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids
 def _raise_alarm(conn: Connection, row: Row[Any], ending: Ending, now: datetime, ids: IdSource) -> None:
     rule = RULES[ending.disposition]
     if rule.alarm:
+        log.error("alarm", alarm=ending.disposition, subject=row.trunk or row.node or "")
         raise_alarm(conn, str(ending.disposition), row.trunk or row.node or "", rule.sentence, now, ids)
 
 

@@ -16,7 +16,7 @@ from offhook.cli.demo import demo
 from offhook.cli.output import exit_code, fail_sentence
 from offhook.cli.pbx import pbx, trunk
 from offhook.cli.people import accounts, rm
-from offhook.cli.running import status, stop
+from offhook.cli.running import alarms, status, stop
 from offhook.cli.up import serve, up
 
 
@@ -30,6 +30,7 @@ for command in (
     up,
     serve,
     status,
+    alarms,
     stop,
     campaign,
     customers,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from offhook.cli.options import client_of, json_option, load_settings, settings_option
-from offhook.cli.output import EXIT_DEGRADED, show_one
+from offhook.cli.output import EXIT_DEGRADED, show, show_one
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -36,6 +36,22 @@ def status(settings_path: Path | None, as_json: bool) -> None:
         as_json=as_json,
     )
     if health["status"] != "ok":
+        raise click.exceptions.Exit(EXIT_DEGRADED)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@json_option
+@settings_option
+def alarms(limit: int, settings_path: Path | None, as_json: bool) -> None:
+    """What an administrator should look at, the newest first. Exit code 3: the effect of an event is missing."""
+    found = client_of(settings_path).get("/api/v1/alarms", {"limit": str(limit)})
+    show(found["alarms"], as_json=as_json)
+    if found["set_aside"]:
+        click.echo(
+            f"{found['set_aside']} events could not be handled and were set aside; the log says why.",
+            err=True,
+        )
         raise click.exceptions.Exit(EXIT_DEGRADED)
 
 
