@@ -60,11 +60,12 @@ class Floor:
 class Supervisor:
     """Runs a floor until a signal: the first ends everything in good order, the second in a hurry."""
 
-    def __init__(self, floor: Floor, *, on_up: Callable[[], None]) -> None:
-        """``on_up`` is called once, when the console answers for the first time."""
+    def __init__(self, floor: Floor, *, on_up: Callable[[], None], on_stop: Callable[[], None]) -> None:
+        """``on_up`` is called once, when the console answers for the first time; ``on_stop`` at the first signal."""
         self._floor = floor
         self._settings = floor.settings
         self._on_up = on_up
+        self._on_stop = on_stop
         self._clock = SystemClock()
         self._owner = TaskOwner("supervisor")
         self._hurry = asyncio.Event()
@@ -92,6 +93,7 @@ class Supervisor:
             else:
                 told = True
                 running.cancel()
+                self._on_stop()
 
         ends = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup

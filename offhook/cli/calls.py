@@ -40,7 +40,7 @@ def list_(
     query = {key: value for key, value in wanted.items() if value is not None}
     found = client_of(settings_path).get("/api/v1/calls", query)["calls"]
     show(
-        found if as_json else [{**one, "claimed_at": _time(one["claimed_at"])} for one in found],
+        found if as_json else [_line(one) for one in found],
         as_json=as_json,
     )
 
@@ -63,6 +63,12 @@ def show_(call_id: str, settings_path: Path | None, as_json: bool) -> None:
         show_one(story, as_json=True)
     else:
         _tell(story)
+
+
+def _line(one: dict[str, Any]) -> dict[str, Any]:
+    """A call as a table shows it."""
+    rest = {key: value for key, value in one.items() if key != "claimed_at"}
+    return {"claimed_at_utc": _time(one["claimed_at"])[:19], **rest}
 
 
 def _tell(story: dict[str, Any]) -> None:

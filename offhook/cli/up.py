@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ async def _installation(settings_path: Path | None, port: int | None) -> None:
             "\nNobody can log in yet. Make the first account with: offhook accounts add NAME --role admin"
         )
     floor = Floor(settings=settings, serve_arguments=arguments)
-    await Supervisor(floor, on_up=lambda: click.echo(greeting)).run()
+    await Supervisor(floor, on_up=lambda: click.echo(greeting), on_stop=_say_stopping).run()
 
 
 async def _sample(state: Path, port: int) -> None:
@@ -109,7 +110,13 @@ async def _sample(state: Path, port: int) -> None:
             carrier=carrier,
             phones=RMS,
         )
-        await Supervisor(floor, on_up=lambda: _welcome(settings, PERSON, ROBOTS)).run()
+        await Supervisor(floor, on_up=lambda: _welcome(settings, PERSON, ROBOTS), on_stop=_say_stopping).run()
+
+
+def _say_stopping() -> None:
+    # The terminal may be what is gone.
+    with contextlib.suppress(OSError):
+        click.echo("\nStopping: nobody new is dialed, then PBX and phones end. Ctrl-C again hurries.")
 
 
 def _with_port(settings: Settings, port: int | None) -> Settings:

@@ -16,6 +16,7 @@ from ari_bridge.access import Timings
 from asterisk.ports import free_port
 from config.settings import Settings
 from console.errors import CannotListen
+from dialer.campaigns import CampaignPolicy, create_campaign, move_campaign
 from dialer.halts import standing_halt
 from foundation import audit
 from foundation.errors import SecondInstance
@@ -23,8 +24,11 @@ from foundation.tables import audit_seal
 from offhook.cli.running import _write_past_it
 from offhook.errors import CannotStart
 from offhook.serve import MainProcess
-from offhook.upkeep import tidy
+from offhook.upkeep import reorder_lists, tidy
 from offhook.workers import worker_pool
+from profiler import rms
+from profiler.rms import RmStanding
+from vocabulary.states import CampaignState, PacingMode
 
 
 @pytest.fixture
@@ -93,6 +97,39 @@ async def test_tidying_forgets_old_tries_and_seals_the_audit(settings: Settings)
     await tidy(system)
     assert await system.db.read(lambda conn: len(conn.execute(select(audit_seal.c.number)).all())) == 1
     assert await system.db.read(lambda conn: conn.execute(select(login_tries)).all()) == []
+    await main.stop()
+
+
+async def test_only_lists_of_running_campaigns_are_put_in_order(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each active RM's list of each campaign that dials."""
+    done: list[tuple[int, int]] = []
+
+    async def refresh(_db: object, campaign_id: int, rm_id: int, _now: object) -> int:
+        done.append((campaign_id, rm_id))
+        return 0
+
+    monkeypatch.setattr("offhook.upkeep.refresh_in_units", refresh)
+    main = MainProcess(settings)
+    db, now = main.system.db, main.system.clock.now()
+    staff = [(await db.write(rms.add, name, name)).rm_id for name in ("anna", "ben", "carl")]
+    await db.write(rms.set_standing, staff[2], RmStanding.LEFT)
+    made = [
+        await db.write(
+            create_campaign,
+            name=name,
+            title=name,
+            mode=PacingMode.PREVIEW,
+            caller_id="+99900000001",
+            policy=CampaignPolicy(),
+            now=now,
+        )
+        for name in ("draft", "running")
+    ]
+    await db.write(move_campaign, made[1].id, CampaignState.RUNNING, now)
+    await reorder_lists(main.system)
+    assert done == [(made[1].id, staff[0]), (made[1].id, staff[1])]
     await main.stop()
 
 
