@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from crm.locks import lock_number
-from dialer.calls import Move, count_dialed_since, count_live, find_call, move_call
+from dialer.calls import Move, find_call, move_call
 from dialer.campaigns import find_campaign
 from dialer.claim import check_contact
-from dialer.halts import standing_halt
+from dialer.limits import refusal
 from dialer.rules import DialingRules
 from foundation.ids import IdSource
 from foundation.outbox import publish
@@ -43,21 +43,11 @@ def begin_dialing(
     A refusal writes nothing. The checks: no halt stands, the caps of the house, the campaign dials, consent,
     suppression, hours and caps of the customer, and that the number is still locked for this call.
     """
-    halt = standing_halt(conn)
-    if halt is not None:
-        return f"Everything is stopped: {halt.reason}"
-    if count_live(conn) >= rules.max_calls:
-        return "As many calls as are allowed at once are under way."
-    if count_dialed_since(conn, now - timedelta(minutes=1)) >= rules.max_calls_per_minute:
-        return "As many calls as are allowed in one minute were dialed."
     row = find_call(conn, begin.call_id)
-    hour = timedelta(hours=1) * rules.time_scale
-    if count_dialed_since(conn, now - hour, row.rm_id) >= rules.max_calls_per_rm_per_hour:
-        return "As many calls as one RM is allowed in an hour were dialed."
     campaign = find_campaign(conn, int(row.campaign_id))
-    closed = campaign.closed(now)
-    if closed is not None:
-        return closed
+    refused = refusal(conn, campaign, row.rm_id, now, rules)
+    if refused is not None:
+        return refused
     verdict = check_contact(conn, campaign, begin.customer_id, begin.number_id, row.number_blind, now, rules)
     if not verdict.allowed:
         return verdict.sentence

@@ -23,6 +23,7 @@ from crm.snapshot import CustomerSnapshot, snapshot
 from dialer.calls import attempt_rows, find_call, insert_call
 from dialer.campaigns import Campaign, find_campaign
 from dialer.desk import DeskRm
+from dialer.limits import refusal
 from dialer.rules import DialingRules
 from dialer.tables import call
 from foundation.ids import IdSource
@@ -89,6 +90,9 @@ def claim_next(
     customer_id: int | None = None,
 ) -> Claim | NothingDue | ListOver:
     """Claim the next customer of an RM's list who may be called now, or the chosen one."""
+    refused = refusal(conn, campaign, rm.id, now, rules)
+    if refused is not None:
+        return NothingDue(next_at=None, sentence=refused)
     passed_over = ""
     for _ in range(_PASS_OVER):
         call_id = _fresh_call_id(conn, ids)

@@ -178,6 +178,24 @@ def test_our_own_caller_id_is_never_dialed() -> None:
         assert it.entry_state(customer_id) == EntryState.WITHDRAWN
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [{"max_calls": 0}, {"max_calls_per_minute": 0}, {"max_calls_per_rm_per_hour": 0}],
+    ids=["at once", "in a minute", "of one RM in an hour"],
+)
+def test_at_a_limit_of_the_house_nobody_is_taken_for_nothing(limits: dict[str, int]) -> None:
+    """No call ID, no row, no event: the RM is told, and the list stays as it is."""
+    with book(**limits) as it:
+        customer_id = it.customer()
+        answer = it.claim()
+        assert isinstance(answer, NothingDue)
+        assert "allowed" in answer.sentence
+        entry = it.entry(customer_id)
+        assert entry is not None
+        assert entry.state is EntryState.PENDING
+        _nothing_remains(it)
+
+
 # --- the row before the INVITE ------------------------------------------------------------------------
 
 
@@ -235,12 +253,13 @@ def test_one_rms_calls_of_the_last_hour_are_capped() -> None:
         it.customer()
         it.finish(it.dialed(), LegEnd(ended_by=EndedBy.NETWORK, tech_cause=486, cause=17))
         it.customer(OTHER)
-        claim = it.claimed()
-        assert "one RM" in (it.begin(claim) or "")
+        answer = it.claim()
+        assert isinstance(answer, NothingDue)
+        assert "one RM" in answer.sentence
         assert count_dialed_since(it.conn, it.now - timedelta(hours=1), it.rm.id) == 1
         assert count_dialed_since(it.conn, it.now - timedelta(hours=1), it.rm.id + 1) == 0
         it.later(minutes=61)
-        assert it.begin(claim) is None
+        assert it.begin(it.claimed()) is None
 
 
 @pytest.mark.parametrize(
