@@ -146,7 +146,8 @@ async def look(leg: RmLeg, ari: Ari, clock: Clock) -> bool:
     statistics = await ari.rtp_statistics(leg.leg.id) if leg.sends_audio else None
     if statistics is None or leg.ended:
         return not leg.ended
-    if leg.on_counted(statistics.rxcount, clock.monotonic()) < UNHEARD_S:
+    # A phone that has just answered may still be opening its microphone: that is for the polls to judge.
+    if statistics.rxcount == 0 or leg.on_counted(statistics.rxcount, clock.monotonic()) < UNHEARD_S:
         return True
     leg.on_silent(clock.now(), NO_AUDIO, True)
     return False

@@ -60,6 +60,16 @@ async def test_two_looks_close_together_do_not_call_a_phone_dead() -> None:
     assert events == []
 
 
+async def test_a_phone_that_has_just_answered_is_given_time() -> None:
+    """Before its first packet a phone is judged by the polls alone."""
+    events, clock, counter = [], FakeClock(), Counter(0)
+    leg = rm_leg(events)
+    for _ in range(3):
+        assert await look(leg, counter, clock)
+        clock.advance(UNHEARD_S)
+    assert events == []
+
+
 async def test_no_answer_and_quiet_phones_say_nothing() -> None:
     """A PBX that does not answer says nothing of the phone; nor does silence from one that suppresses it."""
     events, clock = [], FakeClock()
@@ -96,6 +106,7 @@ async def test_nobody_is_dialed_to_a_phone_that_died_while_idle() -> None:
     """The phone stops between two polls and a customer is dialed: no INVITE, and the RM's phone is silent."""
     async with fake_floor(replace(QUICK, rtp_poll_s=60.0)) as floor:
         rm, bridge = await floor.connect(script=answers(0.01, sends_audio=False))
+        floor.pbx.world.channels[rm.id].heard = 50
         assert await floor.telephony._keeper.rm_heard(bridge)
         await floor.wait_for(RmLegSilent, rm)
         with pytest.raises(NotDone) as refused:
