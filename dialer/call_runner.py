@@ -110,6 +110,10 @@ class CallRunner:
         call.decided_at = clock.monotonic() - adopted.decided_ago_s
         if adopted.ringing_at is not None:
             call.rang_at = clock.monotonic() - (clock.now() - adopted.ringing_at).total_seconds()
+            if call.state is CallState.DIALING and not adopted.up:
+                call.step(CallState.RINGING, at=adopted.ringing_at)
+                call.learn(ringing_at=adopted.ringing_at)
+                call.note()
         if adopted.up:
             call.answered_at = clock.monotonic()
             if not call.joined:

@@ -146,7 +146,8 @@ async def _adopt(engine: Engine, fate: CallFate, row: Any, desk: Desk) -> None:
         state=CallState(row.state),
         leg=fate.leg.leg,
         up=up,
-        ringing_at=row.ringing_at or (row.dialed_at if fate.leg.state is SurveyedState.RINGING else None),
+        # Found ringing, and since when is not known: the lawful minimum counts from now.
+        ringing_at=row.ringing_at or (now if fate.leg.state is SurveyedState.RINGING else None),
         bridged_at=row.bridged_at,
         decided_ago_s=_age(row.decided_at, now),
     )

@@ -36,6 +36,7 @@ def test_nothing_is_lost_and_nothing_doubled(first: int) -> None:
     [
         pytest.param(1, 14, 600.0, id="a number stayed locked by a call in wrap-up"),
         pytest.param(3, 14, 600.0, id="the same, in a world of one life"),
+        pytest.param(6026, 14, 600.0, id="a call found ringing after a restart had no time of ringing"),
     ],
 )
 def test_what_once_broke_holds(seed: int, customers: int, trouble_s: float) -> None:

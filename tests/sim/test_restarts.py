@@ -91,6 +91,25 @@ def test_an_answer_that_nobody_saw_is_a_talk_after_the_restart() -> None:
     tell(story)
 
 
+def test_a_call_found_ringing_rings_for_the_lawful_minimum() -> None:
+    """Since when it rings is not known, so the fifteen seconds count from the restart, and that is on record."""
+
+    async def story(world: World) -> None:
+        await world.until(lambda: bool(world.pbx.dialed))
+        await world.kill()
+        await world.clock.sleep(10.0)
+        await world.boot(start_campaign=False)
+        back = world.clock.now()
+        await halt(world)
+        await reach(world, RmState.READY)
+        row = await only_call(world)
+        assert (row.disposition, row.ended_by) == (Disposition.NO_ANSWER, "ring_timer")
+        assert (row.ringing_at - back).total_seconds() == pytest.approx(0.0, abs=0.5)
+        assert (row.ended_at - row.ringing_at).total_seconds() >= world.timing.ring_min_s
+
+    tell(story, behave=RINGS_FOR_EVER)
+
+
 @pytest.mark.parametrize(
     ("reason", "kept_in"),
     [(BreakReason.LUNCH, RmState.BREAK), (None, RmState.READY)],
