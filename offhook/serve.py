@@ -189,18 +189,25 @@ async def serve(
     settings: Settings, robots: Sequence[str] = (), listening: socket.socket | None = None
 ) -> None:
     """Run the main process until SIGTERM or SIGINT. Raises as ``MainProcess`` and its ``start`` do."""
-    told_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop.set)
     raise_priority()
     main = MainProcess(settings, robots, listening)
+    running = loop.create_task(_run(main), name="main")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Also while it starts: a PBX that is not there is waited for.
+        loop.add_signal_handler(number, running.cancel)
     try:
-        await main.start()
-        await told_to_stop.wait()
+        await asyncio.wait({running})
+        if not running.cancelled():
+            await running
         log.info("offhook_stops", pid=os.getpid())
     finally:
         await main.stop()
+
+
+async def _run(main: MainProcess) -> None:
+    await main.start()
+    await asyncio.Event().wait()
 
 
 def raise_priority() -> None:

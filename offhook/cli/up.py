@@ -110,7 +110,9 @@ async def _sample(state: Path, port: int) -> None:
             carrier=carrier,
             phones=RMS,
         )
-        await Supervisor(floor, on_up=lambda: _welcome(settings, PERSON, ROBOTS), on_stop=_say_stopping).run()
+        await Supervisor(
+            floor, on_up=lambda: _welcome(settings, path, PERSON, ROBOTS), on_stop=_say_stopping
+        ).run()
 
 
 def _say_stopping() -> None:
@@ -138,7 +140,10 @@ def _tell_passwords(made: tuple[NewAccount, ...]) -> None:
             click.echo(f"    {one.name:<8}{one.one_time_password}    ({one.role})")
 
 
-def _welcome(settings: Settings, person: str, robots: tuple[str, ...]) -> None:
+def _welcome(settings: Settings, path: Path, person: str, robots: tuple[str, ...]) -> None:
+    found = find_settings(None)
+    if found is None or not found.samefile(path):
+        click.echo(f"\nOther commands find this floor with: --settings {path}")
     click.echo(
         f"""
 Offhook runs. The console is at {_address(settings)}
