@@ -295,7 +295,8 @@ class Handlers:
         return DONE
 
     async def lift(self, command: c.LiftHalt) -> Reply:
-        await self._means.db.write(lift_halt, command.by, self._means.clock.now())
+        # Through the journal, as the halt itself: a lift must not overtake a halt that waits to be written.
+        await self._means.journal.write(lift_halt, command.by, self._means.clock.now())
         self._engine.halted = ""
         self._engine.publish_floor()
         self._pacer.poke()

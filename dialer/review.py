@@ -23,7 +23,7 @@ async def review(call: CallInHand) -> LegEnd | asyncio.Future[Reply] | None:
         return _nobody_dialed(call, EndedBy.RM, "Your phone is not connected, so nobody was dialed.")
     call.desk.move(RmState.REVIEWING)
     call.step(CallState.REVIEWING)
-    call.note()
+    written = call.note()
     deadline = call.clock.monotonic() + call.timing.review_s
     while True:
         match await call.next(deadline):
@@ -31,6 +31,8 @@ async def review(call: CallInHand) -> LegEnd | asyncio.Future[Reply] | None:
                 return _nobody_dialed(call, EndedBy.RM, "The review time ran out; nobody was dialed.")
             case Confirm(reply=reply):
                 call.decided_at = call.clock.monotonic()
+                # The row that follows is not written through the journal: it must not overtake this note.
+                await asyncio.shield(written)
                 return reply
             case Cancel(reason=reason, skip=skip, reply=reply):
                 call.skipped = skip
