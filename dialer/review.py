@@ -14,10 +14,7 @@ from vocabulary.states import CallState, RmState
 
 
 async def review(call: CallInHand) -> LegEnd | asyncio.Future[Reply] | None:
-    """Until the RM decides. Returns the end of the call, or who waits for the answer to the confirmation.
-
-    Raises ``DatabaseError`` through the journal only when the story itself is broken.
-    """
+    """Until the RM decides. Returns the end of the call, or who waits for the answer to the confirmation."""
     if call.desk.phone is not PhoneState.UP:
         # Lost while the claim was being written: the desk is waiting for its phone again.
         return _nobody_dialed(call, EndedBy.RM, "Your phone is not connected, so nobody was dialed.")
