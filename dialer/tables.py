@@ -43,7 +43,6 @@ call = Table(
     Column("trunk", String(40)),
     Column("caller_id", String(20), nullable=False),
     Column("zone", String(40), nullable=False),
-    Column("previous_call_id", String(8)),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("decided_at", UtcDateTime),
     Column("dialed_at", UtcDateTime),

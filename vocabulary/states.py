@@ -50,8 +50,6 @@ LIVE_CALL_STATES: Final = frozenset(
         CallState.BRIDGED,
     }
 )
-#: States that are not final and yet have no channel: nothing to ask the PBX about.
-WAITING_CALL_STATES: Final = frozenset({CallState.CLAIMED, CallState.REVIEWING, CallState.ENDED})
 FINAL_CALL_STATES: Final = frozenset({CallState.WRAPPED_UP, CallState.NOT_CONNECTED})
 
 

@@ -76,7 +76,6 @@ def upgrade() -> None:
         sa.Column("trunk", sa.String(length=40), nullable=True),
         sa.Column("caller_id", sa.String(length=20), nullable=False),
         sa.Column("zone", sa.String(length=40), nullable=False),
-        sa.Column("previous_call_id", sa.String(length=8), nullable=True),
         sa.Column("claimed_at", foundation.db.metadata.UtcDateTime(), nullable=False),
         sa.Column("decided_at", foundation.db.metadata.UtcDateTime(), nullable=True),
         sa.Column("dialed_at", foundation.db.metadata.UtcDateTime(), nullable=True),
