@@ -60,6 +60,7 @@ class Journal:
         return self._unwell
 
     def start(self) -> None:
+        """Write from here on; what was noted before waits until then."""
         self._owner.spawn(self._run(), name="writer")
 
     async def close(self) -> None:

@@ -41,9 +41,11 @@ class Pacer:
         engine.on_free.append(lambda desk: self.poke())
 
     def start(self) -> None:
+        """Dial from here on."""
         self._owner.spawn(self._run(), name="pace")
 
     async def close(self) -> None:
+        """Claim nobody new; claims under way are given up."""
         await self._owner.close()
 
     def poke(self) -> None:

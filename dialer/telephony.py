@@ -302,14 +302,17 @@ class Telephony(Protocol):
         more, ``Unknown`` when the PBX does not answer: the leg is kept, and its events come.
         """
 
-    async def connect_rm(self, request: ConnectRm) -> None: ...
+    async def connect_rm(self, request: ConnectRm) -> None:
+        """Call an RM's phone into its bridge (``ConnectRm``); it is up when ``RmLegUp`` says so."""
 
-    async def dial(self, request: DialCustomer) -> None: ...
+    async def dial(self, request: DialCustomer) -> None:
+        """Dial a customer (``DialCustomer``). Unknown: the leg may ring; its events or ``survey`` settle it."""
 
     async def bridge(self, leg: LegId, bridge: BridgeId) -> None:
         """Join a leg to an RM's bridge."""
 
-    async def unbridge(self, leg: LegId, bridge: BridgeId) -> None: ...
+    async def unbridge(self, leg: LegId, bridge: BridgeId) -> None:
+        """Take a leg out of a bridge; it stays up, alone."""
 
     async def answer(self, leg: LegId) -> None:
         """Answer an inbound leg."""
@@ -317,27 +320,38 @@ class Telephony(Protocol):
     async def hang_up(self, leg: LegId, reason: HangUpReason = HangUpReason.NORMAL) -> None:
         """End a leg. Done as well when it is gone already."""
 
-    async def release_bridge(self, bridge: BridgeId) -> None: ...
+    async def release_bridge(self, bridge: BridgeId) -> None:
+        """Destroy a bridge, which empties it. Done as well when it is gone already."""
 
     async def play(self, leg: LegId, playback: str, media: str) -> None:
         """Play an announcement to a leg that is in no bridge (``PlaybackFinished``)."""
 
-    async def stop_playback(self, playback: str) -> None: ...
+    async def stop_playback(self, playback: str) -> None:
+        """End an announcement early. Done as well when it is over already."""
 
-    async def hold(self, leg: LegId, held: bool) -> None: ...
+    async def hold(self, leg: LegId, held: bool) -> None:
+        """Music for the leg instead of the talk, or the talk again."""
 
-    async def mute(self, leg: LegId, muted: bool) -> None: ...
+    async def mute(self, leg: LegId, muted: bool) -> None:
+        """Nothing of what this leg says is heard, or all of it again."""
 
-    async def dtmf(self, leg: LegId, digits: str) -> None: ...
+    async def dtmf(self, leg: LegId, digits: str) -> None:
+        """Press keys towards the leg."""
 
-    async def transfer(self, leg: LegId, target: str, *, warm: bool) -> None: ...
+    async def transfer(self, leg: LegId, target: str, *, warm: bool) -> None:
+        """Hand the leg over to another number; ``warm``: after a word with it."""
 
-    async def conference(self, bridge: BridgeId, leg: LegId) -> None: ...
+    async def conference(self, bridge: BridgeId, leg: LegId) -> None:
+        """A third one joins a talk."""
 
-    async def snoop(self, leg: LegId, snoop: LegId, *, spy: str, whisper: str) -> None: ...
+    async def snoop(self, leg: LegId, snoop: LegId, *, spy: str, whisper: str) -> None:
+        """A leg of ours that hears (``spy``) and is heard (``whisper``): ``none``, ``in``, ``out`` or ``both``."""
 
-    async def record(self, leg: LegId, name: str) -> None: ...
+    async def record(self, leg: LegId, name: str) -> None:
+        """Record what the leg says and hears, under a name of ours."""
 
-    async def audio_tap(self, leg: LegId, tap: LegId) -> None: ...
+    async def audio_tap(self, leg: LegId, tap: LegId) -> None:
+        """Copy the leg's audio to a program, through a leg of ours."""
 
-    async def rtp_counts(self, leg: LegId) -> RtpCounts: ...
+    async def rtp_counts(self, leg: LegId) -> RtpCounts:
+        """The leg's packets so far. Raises ``NotDone`` when it is gone."""
