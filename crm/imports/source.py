@@ -22,6 +22,8 @@ from crm.errors import ImportRefused
 
 LONGEST_LINE: Final = 1 << 20  # bytes
 _BLOCK: Final = 1 << 20  # bytes
+#: A few kilobytes of gzip may unpack to terabytes, and a full disk stops all dialing.
+LARGEST_UNPACKED: Final = 8 << 30
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -200,6 +202,11 @@ def _unpacked(path: Path, work_dir: Path) -> Path:
             os.fchmod(out.fileno(), 0o600)
             while block := packed.read(_BLOCK):
                 out.write(block)
+                if out.tell() > LARGEST_UNPACKED:
+                    raise ImportRefused(
+                        f"{path} is larger than {LARGEST_UNPACKED >> 30} GiB when it is unpacked; nothing was "
+                        "imported. Send it in parts."
+                    )
     except (EOFError, zlib.error, gzip.BadGzipFile):
         partial.unlink(missing_ok=True)
         raise ImportRefused(f"{path} is a broken gzip file; nothing was imported.") from None

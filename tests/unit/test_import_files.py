@@ -372,6 +372,17 @@ async def test_a_file_never_turns_a_no_into_a_yes(
 # --- big files ----------------------------------------------------------------------------------------
 
 
+async def test_a_gzip_file_that_would_fill_the_disk_is_refused(
+    inline_db: Inline, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unpacked no further than the limit; what was unpacked is removed."""
+    monkeypatch.setattr(source, "LARGEST_UNPACKED", 1 << 20)
+    with pytest.raises(ImportRefused, match="when it is unpacked"):
+        await run(inline_db, path, gzip.compress(bytes(8 << 20)))
+    assert not list((path.parent / "work").glob("*"))
+    assert await inline_db.read(contents) == {}
+
+
 def test_memory_does_not_grow_with_the_file(path: Path) -> None:
     """A part far inside a big file, and the file's digest, need no more than a part and a block."""
     with path.open("wb") as file:
