@@ -151,7 +151,8 @@ class MainProcess:
         async with self._pbx_lock:
             names = [rm.name for rm in await self.system.db.read(rms.everybody)]
             try:
-                await start_embedded(self._settings, names)
+                # Rendering and writing take tens of milliseconds: on a loop of their own, in a thread.
+                await asyncio.to_thread(asyncio.run, start_embedded(self._settings, names))
             except PbxError as error:
                 log.error("phones_not_changed", error=str(error))
 

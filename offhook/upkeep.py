@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+FIRST_AFTER_S: Final = 60.0
+"""A process that has just started has calls to look after first."""
 REORDER_EVERY_S: Final = 600.0
 TIDY_EVERY_S: Final = 3600.0
 
 
 async def repeat(system: System, every_s: float, work: Callable[[System], Awaitable[None]]) -> None:
-    """``work`` now and every ``every_s`` seconds, until cancelled; a database that is unwell is waited for."""
+    """``work`` soon and every ``every_s`` seconds, until cancelled; a database that is unwell is waited for."""
+    await system.clock.sleep(FIRST_AFTER_S)
     while True:
         try:
             await work(system)

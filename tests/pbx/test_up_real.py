@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -25,6 +26,9 @@ from asterisk.carrier.mix_file import SAMPLE, read_mix
 from asterisk.ports import free_port
 from console.client import OperatorClient
 from console.errors import OperatorError
+from softphone.account import PhoneAccount, parse_server
+from softphone.driver import PhoneProcess
+from softphone.errors import NotPossible
 
 DEADLINE_S = 40.0
 _OFFHOOK = ("-P", "-m", "offhook")
@@ -225,6 +229,35 @@ def test_ctrl_c_cancels_a_call_by_hand(up: Up) -> None:
     story = up.ask("/api/v1/calls?rm=anna&limit=1")["calls"][0]
     until(lambda: up.ask(f"/api/v1/calls/{story['call_id']}")["disposition"] == "cancelled", "cancelled")
     until(lambda: up.ask("/api/v1/rms/anna")["state"] == "offline", "the shift's end")
+
+
+def test_a_new_rm_has_a_phone_at_the_pbx_at_once(up: Up) -> None:
+    """`rm add` while everything runs: account, one-time password, and a phone that may register."""
+    added = offhook("rm", "add", "eva", "--language", "pt", "--json", *up.settings, cwd=up.state)
+    assert re.fullmatch(r"\w{4}(-\w{4}){3}", json.loads(added.stdout)["one_time_password"])
+    phone = json.loads(offhook("rm", "phone", "eva", "--json", *up.settings, cwd=up.state).stdout)
+    assert phone["user"] == "rm-eva"
+    conf = up.state / "pbx" / "conf" / "pjsip_offhook.conf"
+    until(lambda: phone["password"] in conf.read_text(encoding="utf-8"), "the phone in the PBX's file")
+    asyncio.run(registers(phone))
+    assert up.is_well()
+
+
+async def registers(phone: dict[str, str]) -> None:
+    """A real phone with what the command says registers; the PBX takes its files over within seconds."""
+    account = PhoneAccount(
+        user=phone["user"], password=phone["password"], server=parse_server(phone["server"])
+    )
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        process = await PhoneProcess.start([account])
+        try:
+            await process.registered(timeout_s=5)
+            return
+        except NotPossible:
+            assert time.monotonic() < deadline
+        finally:
+            await process.close()
 
 
 def test_a_second_start_on_the_same_floor_changes_nothing(up: Up) -> None:
