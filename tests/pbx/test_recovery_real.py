@@ -30,7 +30,7 @@ from vocabulary.states import RmState
 pytestmark = pytest.mark.pbx
 
 #: RMs who let the customer talk.
-PATIENT = replace(TEMPER, talks_at_most_s=7.0)
+PATIENT = replace(TEMPER, talks_at_most_s=5.0)
 
 
 # --- the dialer dies ------------------------------------------------------------------------------------
