@@ -63,8 +63,11 @@ async def test_a_stopped_demonstration_leaves_no_process(tmp_path: Path, signal_
     )  # fmt: skip
     assert process.stdout is not None
     async with asyncio.timeout(60):
-        while b"The campaign dials" not in await process.stdout.readline():
-            pass
+        said = b""
+        while b"The campaign dials" not in said:
+            line = await process.stdout.readline()
+            assert line, f"It ended by itself: {said.decode()}"
+            said += line
         assert len(_processes_below(tmp_path)) >= 2
         process.send_signal(signal_number)
         await process.communicate()
