@@ -24,7 +24,7 @@ from dialer.shifts import open_shift
 from foundation import audit
 from foundation.commands import CommandBus
 from foundation.errors import DatabaseError
-from profiler.rms import find
+from profiler.rms import RmStanding, find
 from vocabulary import commands as c
 from vocabulary.commands import Reply
 from vocabulary.errors import IllegalMove
@@ -40,6 +40,7 @@ def refuse(reason: str, sentence: str) -> Reply:
     return Reply(done=False, reason=reason, sentence=sentence)
 
 
+NO_CAMPAIGN = refuse("no_campaign", "There is no such campaign.")
 AT_WORK = refuse("at_work", "You are at work already.")
 NOT_AT_WORK = refuse("not_at_work", "Start your shift first.")
 
@@ -85,11 +86,11 @@ class Handlers:
             return refuse("leaving", "Your last shift is just ending; try again in a moment.")
         if seated is not None:
             return AT_WORK
-        campaign = self._engine.campaigns.get(command.campaign_id)
+        campaign = await self._campaign(command.campaign_id)
         if campaign is None:
-            return refuse("no_campaign", "There is no such campaign.")
+            return NO_CAMPAIGN
         found = await self._means.db.read(find, command.rm_id)
-        if found is None:
+        if found is None or found.standing is RmStanding.LEFT:
             return refuse("no_rm", "There is no such RM.")
         rm = DeskRm(
             id=found.rm_id,
@@ -270,12 +271,9 @@ class Handlers:
 
     async def _move_campaign(self, command: _CampaignCommand, new: CampaignState) -> Reply:
         campaign_id = command.campaign_id
-        campaign = self._engine.campaigns.get(campaign_id)
+        campaign = await self._campaign(campaign_id)
         if campaign is None:
-            await self._pacer.refresh_campaigns()
-            campaign = self._engine.campaigns.get(campaign_id)
-        if campaign is None:
-            return refuse("no_campaign", "There is no such campaign.")
+            return NO_CAMPAIGN
         try:
             require_built(campaign.mode)
             moved = await self._means.db.write(_move, command, new, self._means.clock.now())
@@ -301,6 +299,12 @@ class Handlers:
         self._engine.publish_floor()
         self._pacer.poke()
         return DONE
+
+    async def _campaign(self, campaign_id: int) -> Campaign | None:
+        """A campaign, also one that was set up after the start."""
+        if campaign_id not in self._engine.campaigns:
+            await self._pacer.refresh_campaigns()
+        return self._engine.campaigns.get(campaign_id)
 
     def _desk(self, rm_id: int) -> Desk | None:
         desk = self._engine.desks.get(rm_id)

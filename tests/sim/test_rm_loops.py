@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from dialer.campaigns import CampaignPolicy
+from dialer.campaigns import CampaignPolicy, create_campaign
 from dialer.testing import ANSWERS, RINGS_FOR_EVER, Behaviour
 from foundation.testing import run_virtual
-from tests.sim.world import World
+from profiler.rms import RmStanding, set_standing
+from tests.sim.world import CALLER_ID, World
 from vocabulary import commands as c
 from vocabulary.call_id import CallId
 from vocabulary.dispositions import Disposition
@@ -339,6 +340,44 @@ def test_a_shift_ends_with_the_phone_hung_up_and_can_begin_again() -> None:
         assert sorted(reply.done for reply in replies) == [False, True]
         await floor.state(RmState.READY)
         assert len(floor.world.pbx.live_legs) == 1
+
+    tell(story)
+
+
+def test_who_left_the_house_starts_no_shift() -> None:
+    """The record stays for the calls of the past; there is no such RM any more."""
+
+    async def story(floor: Floor) -> None:
+        assert floor.world.campaign is not None
+        await floor.world.send(c.EndShift(rm_id=floor.rm_id))
+        await floor.world.until(lambda: floor.rm_id not in floor.world.dialer.engine.desks)
+        await floor.world.db.write(set_standing, floor.rm_id, RmStanding.LEFT)
+        again = c.StartShift(rm_id=floor.rm_id, campaign_id=floor.world.campaign.id)
+        reply = await floor.world.send(again)
+        assert (reply.done, reply.reason) == (False, "no_rm")
+
+    tell(story)
+
+
+def test_a_campaign_set_up_after_the_start_is_known() -> None:
+    """Nobody restarts the dialer for a new campaign."""
+
+    async def story(floor: Floor) -> None:
+        await floor.world.send(c.EndShift(rm_id=floor.rm_id))
+        await floor.world.until(lambda: floor.rm_id not in floor.world.dialer.engine.desks)
+        made = await floor.world.db.write(
+            create_campaign,
+            name="later",
+            title="Later",
+            mode=PacingMode.PREVIEW,
+            caller_id=CALLER_ID,
+            policy=CampaignPolicy(),
+            now=floor.world.clock.now(),
+        )
+        assert (await floor.world.send(c.StartShift(rm_id=floor.rm_id, campaign_id=made.id))).done
+        assert (await floor.world.send(c.StartCampaign(campaign_id=made.id))).done
+        unknown = await floor.world.send(c.StartCampaign(campaign_id=made.id + 1))
+        assert (unknown.done, unknown.reason) == (False, "no_campaign")
 
     tell(story)
 
