@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from foundation.db.inline import Inline
 from foundation.db.sqlite import SqliteWriter
@@ -19,6 +20,15 @@ from foundation.testing import FakeClock
 for _room in ("foundation", "accounts", "crm", "profiler", "dialer", "console", "offhook"):
     if importlib.util.find_spec(f"{_room}.tables") is not None:
         importlib.import_module(f"{_room}.tables")
+
+
+# The default prints every local variable of every frame: seconds on a busy machine, in the middle of a call.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture
