@@ -157,6 +157,7 @@ class RmPhone:
                     desk.say_why_not(why)
                 else:
                     why = "No audio came from your phone. It is called again by itself."
+                log.warning("rm_leg_given_up", rm=desk.rm.name, leg=leg.id, was_up=up)
                 if not await self._hang_up(leg):
                     return up, why
                 deadline = clock.monotonic() + timing.goodbye_s
