@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from crm.tables import customer_number, interaction, suppression
 from offhook.demo.plan import CALLER_ID, DemoPlan
 from offhook.demo.stage import Stage, set_stage
 from profiler.tables import target_entry
+from tests.phones.eventually import eventually
 from vocabulary.commands import StartShift, TakeBreak
 from vocabulary.outcomes import BreakReason
 from vocabulary.states import PacingMode, RmState
@@ -27,13 +27,11 @@ DEADLINE_S = 40.0
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     """One RM at work in a manual campaign with three customers in the list; nobody is dialed."""
-    plan = DemoPlan(
-        customers=3, rms=1, mode=PacingMode.MANUAL, seed=3, mix=Mix(chance={Behaviour.ANSWER: 1})
-    )
+    plan = DemoPlan(customers=3, rms=1, mode=PacingMode.MANUAL, seed=3, mix=Mix(chance={Behaviour.ANSWER: 1}))
     async with set_stage(plan, tmp_path) as stage:
         rm_id = stage.rm_ids["anna"]
         await stage.system.bus.send(StartShift(rm_id=rm_id, campaign_id=stage.campaign.id))
-        await _until(lambda: stage.system.dialer.engine.desks[rm_id].free)
+        await eventually(lambda: stage.system.dialer.engine.desks[rm_id].free, DEADLINE_S)
         yield stage
 
 
@@ -42,10 +40,10 @@ async def test_the_owner_rm_gets_a_customer_who_calls_back(stage: Stage) -> None
     rm_id, system = stage.rm_ids["anna"], stage.system
     desk = system.dialer.engine.desks[rm_id]
     await call_back(stage.floor.lab.carrier, customer=await _a_number(stage), called=CALLER_ID)
-    await _until(lambda: desk.state is RmState.TALKING)
+    await eventually(lambda: desk.state is RmState.TALKING, DEADLINE_S)
     await stage.floor.lab.carrier.command("channel request hangup all")
-    await _until(lambda: desk.free)
-    await _until_async(lambda: _summaries(stage))
+    await eventually(lambda: desk.free, DEADLINE_S)
+    await eventually(lambda: _told(stage), DEADLINE_S)
     assert await _summaries(stage) == ["Called back and spoke with the RM"]
 
 
@@ -54,7 +52,7 @@ async def test_a_caller_hears_a_message_when_the_rm_is_on_a_break(stage: Stage) 
     rm_id, system = stage.rm_ids["anna"], stage.system
     await system.bus.send(TakeBreak(rm_id=rm_id, reason=BreakReason.LUNCH))
     await call_back(stage.floor.lab.carrier, customer=await _a_number(stage), called=CALLER_ID)
-    await _until_async(lambda: _summaries(stage))
+    await eventually(lambda: _told(stage), DEADLINE_S)
     assert await _summaries(stage) == ["Called back and heard the announcement"]
     assert system.dialer.engine.desks[rm_id].state is RmState.BREAK
 
@@ -66,7 +64,7 @@ async def test_the_opt_out_key_records_suppression_and_ends_the_call(stage: Stag
     await carrier.command(
         f"channel originate Local/{number}-{CALLER_ID}@call-back application SendDTMF wwwwww9wwwwwwwwwwww"
     )
-    await _until_async(lambda: _summaries(stage))
+    await eventually(lambda: _told(stage), DEADLINE_S)
     assert await _summaries(stage) == ["Called back and asked not to be called again"]
     scopes = await stage.system.db.read(
         lambda conn: list(conn.scalars(select(suppression.c.scope).order_by(suppression.c.scope)))
@@ -89,19 +87,11 @@ async def _a_number(stage: Stage) -> str:
     return str(await stage.system.db.read(look))
 
 
+async def _told(stage: Stage) -> bool:
+    return bool(await _summaries(stage))
+
+
 async def _summaries(stage: Stage) -> list[str]:
     return await stage.system.db.read(
         lambda conn: list(conn.scalars(select(interaction.c.summary).order_by(interaction.c.id)))
     )
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.05)
-
-
-async def _until_async(condition) -> None:  # type: ignore[no-untyped-def]
-    async with asyncio.timeout(DEADLINE_S):
-        while not await condition():
-            await asyncio.sleep(0.1)

@@ -10,9 +10,11 @@ DEADLINE_S = 10.0
 POLL_S = 0.05
 
 
-async def eventually(holds: Callable[[], bool] | Callable[[], Awaitable[bool]]) -> None:
-    """Return as soon as ``holds()`` does; ``TimeoutError`` after ``DEADLINE_S``."""
-    async with asyncio.timeout(DEADLINE_S):
+async def eventually(
+    holds: Callable[[], bool] | Callable[[], Awaitable[bool]], deadline_s: float = DEADLINE_S
+) -> None:
+    """Return as soon as ``holds()`` does; ``TimeoutError`` after ``deadline_s``."""
+    async with asyncio.timeout(deadline_s):
         while True:
             answer = holds()
             if answer if isinstance(answer, bool) else await answer:
