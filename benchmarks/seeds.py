@@ -9,6 +9,7 @@ the hash of each story instead: the same in every process.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,12 @@ def main(argv: Sequence[str]) -> int:
             dispositions.update(told.dispositions)
             if asked.hashes:
                 print(f"{seed} {told.log_hash}")
+        if (seed - asked.first + 1) % 50 == 0:
+            print(
+                f"{seed - asked.first + 1} of {asked.count} worlds, {failed} broken",
+                file=sys.stderr,
+                flush=True,
+            )
     if asked.hashes:
         return int(failed > 0)
     print(", ".join(f"{count} {name}" for name, count in dispositions.most_common()))
