@@ -186,3 +186,43 @@ def test_a_phone_lost_while_the_row_is_written_leaves_nobody_ringing() -> None:
         assert not world.pbx.dialed
 
     tell(story)
+
+
+def test_a_phone_lost_on_a_break_is_called_at_its_end() -> None:
+    """Nobody's phone rings at lunch; back from it, the phone comes before *ready*."""
+
+    async def story(world: World) -> None:
+        desk = await reach(world, RmState.READY)
+        await world.send(c.TakeBreak(rm_id=desk.rm.id, reason=BreakReason.LUNCH))
+        world.pbx.rm_phone_dies("rm0x")
+        called = len(world.pbx.rm_calls)
+        await world.clock.sleep(600.0)
+        assert (desk.state, len(world.pbx.rm_calls)) == (RmState.BREAK, called)
+        await world.send(c.GoReady(rm_id=desk.rm.id))
+        assert desk.state is RmState.PHONE_CONNECTING
+        await reach(world, RmState.READY)
+        assert len(world.pbx.rm_calls) == called + 1
+
+    tell(story, start=False)
+
+
+def test_a_phone_that_comes_back_during_a_claim_gets_its_customer() -> None:
+    """Gone and back within the claim: the call goes to the leg that is there when it is dialed."""
+
+    async def story(world: World) -> None:
+        desk = await reach(world, RmState.READY)
+
+        async def slow(unit: str) -> None:
+            if unit == "write:claim_next":
+                world.pbx.rm_phone_dies("rm0x")
+                await world.clock.sleep(5.0)
+                world.db.before = None
+
+        world.db.before = slow
+        assert world.campaign is not None
+        await world.send(c.StartCampaign(campaign_id=world.campaign.id))
+        await reach(world, RmState.TALKING)
+        (dialed,) = world.pbx.dialed
+        assert dialed.bridge == desk.bridge
+
+    tell(story, start=False)
