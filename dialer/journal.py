@@ -95,10 +95,12 @@ class Journal:
             batch = [self._notes[i] for i in range(min(_BATCH, len(self._notes)))]
             try:
                 results = await self._db.write(_write_all, batch)
-            except DatabaseError as error:
+            except Exception as error:
+                # Busy, full, or a fault in the program: whatever it is, nothing noted may be lost to it.
                 if not self._unwell:
                     self._unwell = True
-                    log.error("journal_blocked", waiting=len(self._notes), error=str(error))
+                    fault = None if isinstance(error, DatabaseError) else error
+                    log.error("journal_blocked", waiting=len(self._notes), error=repr(error), exc_info=fault)
                 await self._clock.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_MAX_S)
                 continue

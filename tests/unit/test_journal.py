@@ -21,6 +21,7 @@ class Ground:
     """A database that can be busy, a journal on it, and how often somebody was told of news."""
 
     busy = False
+    trouble: Exception = DatabaseBusy("The database is busy. Nothing was written.")
     told = 0
 
     async def begin(self) -> None:
@@ -31,7 +32,7 @@ class Ground:
 
     async def _before(self, unit: str) -> None:
         if self.busy and unit.startswith("write"):
-            raise DatabaseBusy("The database is busy. Nothing was written.")
+            raise self.trouble
 
     def _news(self) -> None:
         self.told += 1
@@ -69,13 +70,14 @@ def test_notes_are_written_in_order_and_whoever_waits_is_told() -> None:
     run_virtual(story())
 
 
-def test_a_busy_database_delays_and_loses_nothing() -> None:
+@pytest.mark.parametrize("trouble", [Ground.trouble, RuntimeError("a fault of the adapter")], ids=repr)
+def test_a_database_in_trouble_delays_and_loses_nothing(trouble: Exception) -> None:
     """While it lasts nobody new is dialed; afterwards everything stands in its order."""
 
     async def story() -> None:
         ground = Ground()
         await ground.begin()
-        ground.busy = True
+        ground.busy, ground.trouble = True, trouble
         notes = [ground.note(str(number)) for number in range(200)]
         await ground.clock.sleep(20.0)
         assert ground.journal.unwell
