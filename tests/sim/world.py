@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
@@ -230,8 +230,3 @@ class World:
                     await self.send(
                         RecordOutcome(rm_id=desk.rm.id, call_id=desk.call.call_id, outcome=outcome)
                     )
-
-
-def quick(timing: Timing, **changes: float) -> Timing:
-    """Timing with some timers changed."""
-    return replace(timing, **changes)
