@@ -45,6 +45,10 @@ async def test_every_behaviour_has_its_disposition(house: House) -> None:
         digits = {e164.lstrip("+"): behaviour for behaviour, e164 in numbers.items()}
         met = {digits[work.site.digits[row.number_blind]]: row.disposition for row in work.records.rows()}
         assert met == MEETS
+        # The witness can say no: one INVITE too many is a broken promise.
+        invites = house.invites(numbers.values())
+        invites[next(iter(digits))] += 1
+        assert len(work.records.audit(invites).broken) == 1
 
 
 @pytest.mark.parametrize("trunk", ["nowhere", "dead", "silent"])
