@@ -8,9 +8,18 @@ import json
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder near the root: the path of a control socket has an end."""
+    with tempfile.TemporaryDirectory(prefix="oh") as folder:
+        yield Path(folder)
 
 
 async def _demo(*arguments: str, report: Path) -> tuple[int, str]:
@@ -54,12 +63,12 @@ async def test_a_mode_that_is_not_built_is_a_usage_error(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stopped_demonstration_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+async def test_a_stopped_demonstration_leaves_no_process(short_folder: Path, signal_number: int) -> None:
     """Ctrl-C and SIGTERM in the middle: PBX, carrier and phones are gone, and nothing else was touched."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "offhook", "demo", "--customers", "40", "--rms", "2",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, stdin=asyncio.subprocess.DEVNULL,
-        env=os.environ | {"TMPDIR": str(tmp_path)},
+        env=os.environ | {"TMPDIR": str(short_folder)},
     )  # fmt: skip
     assert process.stdout is not None
     async with asyncio.timeout(60):
@@ -68,11 +77,11 @@ async def test_a_stopped_demonstration_leaves_no_process(tmp_path: Path, signal_
             line = await process.stdout.readline()
             assert line, f"It ended by itself: {said.decode()}"
             said += line
-        assert len(_processes_below(tmp_path)) >= 2
+        assert len(_processes_below(short_folder)) >= 2
         process.send_signal(signal_number)
         await process.communicate()
     assert process.returncode == 130
-    assert _processes_below(tmp_path) == []
+    assert _processes_below(short_folder) == []
 
 
 def _processes_below(folder: Path) -> list[str]:
