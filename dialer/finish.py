@@ -39,6 +39,8 @@ _SKIPPED_FOR = timedelta(hours=1)
 #: cannot cancel it before: after our hang-up the phone may still ring. The PBX's clock is not ours to scale.
 GHOST_RING = timedelta(seconds=9)
 _OURS = frozenset({EndedBy.SETUP_TIMER, EndedBy.RING_TIMER, EndedBy.RM, EndedBy.CAMPAIGN})
+#: A customer whose phone we let ring and cut is left alone for so long.
+_RANG_AND_CUT = timedelta(minutes=15)
 _UNHEARD_A_DAY = 3
 _UNHEARD_PER_ATTEMPT = 3
 
@@ -198,6 +200,9 @@ def _settle_entry(
     )
     if not ending.counted and ending.disposition is not Disposition.CANCELLED:
         step = _spare_the_trunk(conn, step, entry, campaign.policy.max_attempts, now, rules)
+    if ending.disposition is Disposition.CANCELLED and ending.counted and step.next_at is not None:
+        # The phone rang and was silenced by us: ringing again at once is what a person calls harassment.
+        step = replace(step, next_at=max(step.next_at, now + _RANG_AND_CUT * rules.time_scale))
     settled = settle(
         conn,
         ending.call_id,

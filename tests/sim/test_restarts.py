@@ -23,7 +23,7 @@ pytestmark = pytest.mark.sim
 
 
 def test_a_halt_ends_what_rings_and_leaves_talks_alone() -> None:
-    """No INVITE leaves from that moment; lifted, dialing goes on."""
+    """No INVITE leaves from that moment; lifted, dialing goes on, and who was rung waits a quarter of an hour."""
 
     async def story(world: World) -> None:
         world.pbx.behave = lambda request: TALKS_ON if len(world.pbx.dialed) == 1 else RINGS_FOR_EVER
@@ -36,7 +36,9 @@ def test_a_halt_ends_what_rings_and_leaves_talks_alone() -> None:
         assert sorted(str(world.desk(index).state) for index in range(2)) == ["ready", "talking"]
         assert len(world.pbx.dialed) == 2
         assert (await world.send(c.LiftHalt())).done
-        await world.until(lambda: len(world.pbx.dialed) == 3, 10.0)
+        await world.clock.sleep(600.0)
+        assert len(world.pbx.dialed) == 2
+        await world.until(lambda: len(world.pbx.dialed) == 3, 400.0)
 
     tell(story, rms_count=2)
 

@@ -141,6 +141,17 @@ def test_cancelling_counts_once_it_rang() -> None:
         assert it.call(claim.call_id).counted
 
 
+@pytest.mark.parametrize(("rang", "wait_min"), [(True, 15), (False, 0)])
+def test_who_was_rung_and_cut_is_left_alone_for_a_while(rang: bool, wait_min: int) -> None:
+    """Two short rings in a row are a nuisance; before the first ring nobody was disturbed."""
+    with book() as it:
+        customer_id = it.customer()
+        it.finish(it.dialed(), LegEnd(ended_by=EndedBy.CAMPAIGN, rang=rang))
+        entry = it.entry(customer_id)
+        assert entry is not None
+        assert entry.next_at == it.now + timedelta(minutes=wait_min)
+
+
 def test_the_last_attempt_exhausts_the_entry_and_ends_the_list() -> None:
     """With the attempts used up the customer leaves the list, and its end is told once."""
     with book(CampaignPolicy(max_attempts=1)) as it:
