@@ -95,6 +95,7 @@ async def _ask(settings: Settings, path: str, body: dict[str, Any]) -> bool:
 def _write_past_it(settings: Settings, reason: str | None) -> None:
     """The halt's own row (``reason``), or its lifting (None): no unit of work begins a call while one stands."""
     from sqlalchemy import create_engine
+    from sqlalchemy.exc import OperationalError
 
     from dialer.halts import lift_halt, order_halt
     from foundation.clock import SystemClock
@@ -110,5 +111,10 @@ def _write_past_it(settings: Settings, reason: str | None) -> None:
                 order_halt(conn, "operator", reason, now, chain="operator")
             else:
                 lift_halt(conn, "operator", now, chain="operator")
+    except OperationalError as error:
+        raise click.ClickException(
+            f"It could not be written ({error.orig}): the main process stands still in the middle of a write. "
+            "While it stands still nobody is dialed. End it (kill -9), then type this again."
+        ) from None
     finally:
         engine.dispose()

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -303,10 +304,27 @@ def test_a_killed_pbx_is_started_again_and_calls_go_on(up: Up) -> None:
     until(lambda: {call["call_id"] for call in up.calls()} - before, "another call")
 
 
+def _stop_between_writes(pid: int, database: Path) -> None:
+    """Freeze a process at a moment when it does not hold the database's write lock."""
+    for _ in range(100):
+        os.kill(pid, signal.SIGSTOP)
+        probe = sqlite3.connect(database, timeout=0.2, isolation_level=None)
+        try:
+            probe.execute("BEGIN IMMEDIATE")
+            probe.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.05)
+        finally:
+            probe.close()
+    raise AssertionError("it writes all the time")
+
+
 def test_a_halt_reaches_a_main_process_that_hangs(up: Up) -> None:
     """It is written past it within seconds; once it goes on it dials nobody. Status says so with exit code 3."""
     main = up.main_pid()
-    os.kill(main, signal.SIGSTOP)
+    _stop_between_writes(main, up.state / "offhook.db")
     try:
         done = offhook("stop", "--now", "--reason", "drill", *up.settings, cwd=up.state)
         assert done.returncode == 0, done.stderr
